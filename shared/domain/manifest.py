@@ -1,0 +1,268 @@
+"""Manifest v1: the document whose presence makes a backup complete.
+
+It lists a backup's objects and facts, holds no data and no secret, and is not encrypted. Its bytes are canonical JSON
+(sorted keys, no spaces, UTF-8, one final newline), so any changed bit is seen: the parser refuses bytes that are not
+exactly what it would write itself. It carries its own SHA-256 and, as `mac`, the HMAC of the same bytes under the
+repository's fingerprint key, so that only who may write backups can make a manifest.
+"""
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime
+from typing import Any
+
+from shared.domain.backup import BackupKind
+from shared.errors import ManifestInvalid
+from shared.units import format_instant, parse_instant
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRecord:
+    """One stored object of a backup.
+
+    Attributes:
+        key: Its key below the repository's root.
+        stored_bytes: Size of the sealed bytes.
+        sha256: SHA-256 of the sealed bytes, hex.
+        bundle: Whether it unpacks to a tar of several files.
+    """
+
+    key: str
+    stored_bytes: int
+    sha256: str
+    bundle: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecord:
+    """One file of the dump directory and where its bytes are.
+
+    Attributes:
+        path: File name in the dump directory, such as `3456.dat`, `toc.dat` or `roles.sql`.
+        plain_bytes: Size of the file.
+        fingerprint: HMAC-SHA-256 of the content, hex (of a table: its COPY text without the archive's end marker).
+        objects: Indexes into the manifest's objects, in order; a large file is stored as several parts.
+        member: Name inside the bundle, or empty where the object is the file itself.
+    """
+
+    path: str
+    plain_bytes: int
+    fingerprint: str
+    objects: tuple[int, ...]
+    member: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRecord:
+    """One table whose rows are in the backup.
+
+    Attributes:
+        schema: Schema name, as it is (not quoted).
+        name: Table name, as it is.
+        columns: Column names in the order of the dump's COPY; empty for a table without columns.
+        rows: Rows in the dump, counted while it was written.
+        plain_bytes: Bytes of COPY text, without the archive's end marker.
+        fingerprint: HMAC-SHA-256 of that text, hex.
+        file: Path of its file in the dump directory.
+        partition_root: `schema.name` of the outermost partitioned parent, else empty.
+    """
+
+    schema: str
+    name: str
+    columns: tuple[str, ...]
+    rows: int
+    plain_bytes: int
+    fingerprint: str
+    file: str
+    partition_root: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceRecord:
+    """One sequence's value in the snapshot."""
+
+    schema: str
+    name: str
+    last_value: int | None
+    is_called: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtensionRecord:
+    """One extension of the source."""
+
+    name: str
+    version: str
+    schema: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """Something left out on purpose, and why."""
+
+    object: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFacts:
+    """What the source's server and database are, as a restore needs them."""
+
+    server_version: str
+    server_version_num: int
+    database: str
+    encoding: str
+    collate: str
+    ctype: str
+    locale_provider: str = "libc"
+    locale: str = ""
+    icu_in_use: bool = False
+
+    @property
+    def major(self) -> int:
+        """Major version, such as 17."""
+        return self.server_version_num // 10000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything a reader needs to know of one backup.
+
+    `schema_digest` maps a class of schema objects (tables, functions, policies, ...) to the HMAC over all objects of
+    that class; the objects themselves are in the sealed file `schema.json` of the backup. `large_objects` holds the
+    count and the total bytes; each large object's fingerprint is that of its file `blob_<oid>.dat`.
+    """
+
+    backup_id: str
+    source: str
+    source_kind: str
+    kind: BackupKind
+    reason: str
+    started_at: datetime
+    recovery_point_at: datetime
+    finished_at: datetime
+    snapshot_id: str
+    lsn: str
+    server: ServerFacts
+    client_version: str
+    archive_version: str
+    tool_version: str
+    recipients: tuple[str, ...]
+    objects: tuple[ObjectRecord, ...]
+    files: tuple[FileRecord, ...]
+    tables: tuple[TableRecord, ...]
+    sequences: tuple[SequenceRecord, ...]
+    large_object_count: int
+    large_object_bytes: int
+    schema_digest: dict[str, str]
+    roles: tuple[str, ...]
+    extensions: tuple[ExtensionRecord, ...]
+    excluded: tuple[Exclusion, ...] = ()
+    warnings: tuple[str, ...] = ()
+    new_bytes: int = 0
+    dumped_bytes: int = 0
+    durations_seconds: dict[str, float] = field(default_factory=dict)
+    files_tsv_sha256: str = ""
+    format: int = FORMAT
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all objects the backup names, shared ones included."""
+        return sum(record.stored_bytes for record in self.objects)
+
+    @property
+    def row_count(self) -> int:
+        """Rows of all tables."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def duration_seconds(self) -> float:
+        """Start to manifest."""
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+def canonical_json(document: dict[str, Any]) -> bytes:
+    """Print a document in the one form that counts: sorted keys, no spaces, UTF-8, a final newline."""
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "surrogatepass") + b"\n"
+
+
+def encode_manifest(manifest: Manifest, fingerprint_key: bytes) -> bytes:
+    """Print a manifest with its digest and its mac."""
+    document = _plain(manifest)
+    body = canonical_json(document)
+    document["sha256"] = hashlib.sha256(body).hexdigest()
+    document["mac"] = hmac.new(fingerprint_key, body, hashlib.sha256).hexdigest()
+    return canonical_json(document)
+
+
+def decode_manifest(data: bytes, *, fingerprint_key: bytes | None = None) -> Manifest:
+    """Read a manifest and refuse anything that is not exactly what Goldcopy writes.
+
+    Args:
+        data: The stored bytes.
+        fingerprint_key: Where given, the mac is checked as well.
+
+    Raises:
+        ManifestInvalid: Damaged, cut, of a newer format, or with a wrong mac.
+    """
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise ManifestInvalid("the manifest is not readable JSON", hint=_DAMAGED) from error
+    if not isinstance(document, dict) or not isinstance(document.get("format"), int):
+        raise ManifestInvalid("the manifest has no format version", hint=_DAMAGED)
+    if document["format"] > FORMAT:
+        raise ManifestInvalid(
+            f"the manifest is of format {document['format']}, and this version reads up to {FORMAT}",
+            hint="Use a newer Goldcopy; nothing that this backup names is ever deleted by this one.",
+        )
+    if canonical_json(document) != data:
+        raise ManifestInvalid("the manifest's bytes are not in canonical form", hint=_DAMAGED)
+    digest, mac = document.pop("sha256", None), document.pop("mac", None)
+    body = canonical_json(document)
+    if digest != hashlib.sha256(body).hexdigest():
+        raise ManifestInvalid("the manifest's own digest does not fit its content", hint=_DAMAGED)
+    expected = hmac.new(fingerprint_key, body, hashlib.sha256).hexdigest() if fingerprint_key else mac
+    if not isinstance(mac, str) or not hmac.compare_digest(mac, str(expected)):
+        raise ManifestInvalid("the manifest's mac does not fit this repository's fingerprint key", hint=_DAMAGED)
+    try:
+        return _manifest(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ManifestInvalid(f"the manifest lacks or misuses a field: {error}", hint=_DAMAGED) from error
+
+
+_DAMAGED = "Take the backup as damaged: restore another one, and compare this file with a copy of the repository."
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - turns any record into JSON's own types
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, datetime):
+        return format_instant(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _manifest(document: dict[str, Any]) -> Manifest:
+    values = dict(document)
+    for name in ("started_at", "recovery_point_at", "finished_at"):
+        values[name] = parse_instant(values[name])
+    values["kind"] = BackupKind(values["kind"])
+    values["server"] = ServerFacts(**values["server"])
+    values["objects"] = tuple(ObjectRecord(**item) for item in values["objects"])
+    values["files"] = tuple(FileRecord(**{**item, "objects": tuple(item["objects"])}) for item in values["files"])
+    values["tables"] = tuple(TableRecord(**{**item, "columns": tuple(item["columns"])}) for item in values["tables"])
+    values["sequences"] = tuple(SequenceRecord(**item) for item in values["sequences"])
+    values["extensions"] = tuple(ExtensionRecord(**item) for item in values["extensions"])
+    values["excluded"] = tuple(Exclusion(**item) for item in values["excluded"])
+    for name in ("recipients", "roles", "warnings"):
+        values[name] = tuple(values[name])
+    return Manifest(**values)

@@ -1,0 +1,101 @@
+"""A source: one database we protect, and what was agreed for it."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from shared.domain.backup import BackupKind
+from shared.domain.manifest import Exclusion
+
+
+class SourceKind(StrEnum):
+    """What stands behind the URL."""
+
+    POSTGRES = "postgres"
+    SUPABASE = "supabase"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When things are expected; cron expressions of five fields, and `last friday 04:00` for the restore test."""
+
+    daily: str = "0 2 * * *"
+    weekly: str = "0 2 * * 0"
+    restore_test: str = "last friday 04:00"
+    timezone: str = "UTC"
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objectives:
+    """What was promised for a source."""
+
+    rpo: timedelta = timedelta(hours=24)
+    rto: timedelta = timedelta(hours=4)
+    backup_time: timedelta = timedelta(minutes=30)
+    restore_time: timedelta = timedelta(minutes=15)
+    success_rate: float = 0.999
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepRule:
+    """How long and how many backups of one kind stay.
+
+    A backup is kept while ANY part of the rule keeps it. `age` alone is the common case.
+
+    Attributes:
+        age: Keep while younger than this; None keeps nothing by age.
+        minimum_count: Always keep this many of the newest complete ones.
+        daily, weekly, monthly, yearly: Keep the newest of each of the last N calendar buckets (UTC) that have one.
+    """
+
+    age: timedelta | None
+    minimum_count: int = 1
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+
+
+DEFAULT_RETENTION = {
+    BackupKind.DAILY: KeepRule(age=timedelta(days=7)),
+    BackupKind.WEEKLY: KeepRule(age=timedelta(days=28)),
+    BackupKind.MANUAL: KeepRule(age=timedelta(days=90)),
+    BackupKind.PRE_DEPLOY: KeepRule(age=timedelta(days=90)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DumpPolicy:
+    """How a source is dumped.
+
+    Attributes:
+        jobs: Parallel connections of pg_dump.
+        role: Role to SET before dumping, or empty.
+        excluded_tables: Tables left out on purpose, `schema.table` with the reason.
+        excluded_schemas: Schemas left out on purpose, with the reason.
+        lock_wait: How long to wait for a table lock.
+        stall_after: End the run when nothing moves for this long.
+        scratch_limit_bytes: Pause the dump while this much waits in scratch.
+    """
+
+    jobs: int = 2
+    role: str = ""
+    excluded_tables: tuple[Exclusion, ...] = ()
+    excluded_schemas: tuple[Exclusion, ...] = ()
+    lock_wait: timedelta = timedelta(minutes=1)
+    stall_after: timedelta = timedelta(minutes=15)
+    scratch_limit_bytes: int = 2 * 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A database we protect; how to reach it is kept apart, in the configuration."""
+
+    name: str
+    kind: SourceKind = SourceKind.POSTGRES
+    schedule: Schedule = field(default_factory=Schedule)
+    retention: dict[BackupKind, KeepRule] = field(default_factory=lambda: dict(DEFAULT_RETENTION))
+    objectives: Objectives = field(default_factory=Objectives)
+    dump: DumpPolicy = field(default_factory=DumpPolicy)
+    restore_test_after_backup: bool = False

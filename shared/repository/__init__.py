@@ -1,0 +1,1 @@
+"""Where backups live: object keys, sealing, local folders and S3-like stores."""

@@ -1,0 +1,90 @@
+"""Parse and print bytes, durations and instants: the only place that does."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_DURATION = re.compile(r"(\d+)\s*(s|m|h|d|w|y)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)")
+_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read "24h", "7d", "90m" or "1h 30m"; a year is 365 days.
+
+    Raises:
+        ValueError: The text is not a duration.
+    """
+    stripped = text.strip()
+    parts = _DURATION.findall(stripped)
+    if not parts or _DURATION.sub("", stripped).strip():
+        raise ValueError(f"{text!r} is not a duration; write for example 30m, 24h or 7d")
+    return timedelta(seconds=sum(int(count) * _SECONDS[unit] for count, unit in parts))
+
+
+def parse_bytes(text: str) -> int:
+    """Read "512 MiB" or "2GB".
+
+    Raises:
+        ValueError: The text is not a size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a size; write for example 512 MiB or 2 GB")
+    return int(float(match[1]) * _BYTES[match[2]])
+
+
+def format_bytes(size_bytes: int) -> str:
+    """Print a size for people: 999 B, 1.2 kB, 34.5 MB, 1.2 GB (powers of ten)."""
+    if abs(size_bytes) < 1000:
+        return f"{size_bytes} B"
+    value = float(size_bytes)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if abs(value) < 999.95 or unit == "TB":
+            return f"{value:.1f} {unit}"
+    raise AssertionError("unreachable")
+
+
+def format_duration(seconds: float) -> str:
+    """Print a duration for people: 0.4 s, 12 s, 3 min 20 s, 5 h 10 min, 3 d 4 h."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    minutes = whole // 60
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+    hours = minutes // 60
+    return f"{hours // 24} d {hours % 24} h" if hours % 24 else f"{hours // 24} d"
+
+
+def format_instant(at: datetime) -> str:
+    """Print an aware instant as RFC 3339 in UTC with Z, microseconds only where there are any.
+
+    Raises:
+        ValueError: The instant is naive.
+    """
+    if at.tzinfo is None:
+        raise ValueError("a naive instant has no meaning here")
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_instant(text: str) -> datetime:
+    """Read what `format_instant` printed.
+
+    Raises:
+        ValueError: The text is not an RFC 3339 instant with a zone.
+    """
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return at.astimezone(UTC)
