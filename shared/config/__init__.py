@@ -1,0 +1,1 @@
+"""The reviewed policy file `goldcopy.toml` and the secrets it refers to."""

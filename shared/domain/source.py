@@ -73,6 +73,7 @@ class DumpPolicy:
         jobs: Parallel connections of pg_dump.
         role: Role to SET before dumping, or empty.
         excluded_tables: Tables left out on purpose, `schema.table` with the reason.
+        excluded_data: Tables whose rows are left out on purpose; their definition is kept.
         excluded_schemas: Schemas left out on purpose, with the reason.
         lock_wait: How long to wait for a table lock.
         stall_after: End the run when nothing moves for this long.
@@ -82,6 +83,7 @@ class DumpPolicy:
     jobs: int = 2
     role: str = ""
     excluded_tables: tuple[Exclusion, ...] = ()
+    excluded_data: tuple[Exclusion, ...] = ()
     excluded_schemas: tuple[Exclusion, ...] = ()
     lock_wait: timedelta = timedelta(minutes=1)
     stall_after: timedelta = timedelta(minutes=15)

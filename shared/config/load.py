@@ -1,0 +1,145 @@
+"""Find, read and check `goldcopy.toml`; report every problem at once."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from shared.config.model import ConfigFile
+from shared.config.references import ReferenceReader
+from shared.domain.backup import SOURCE_NAME
+from shared.domain.source import Source
+from shared.errors import ConfigInvalid
+
+CONFIG_NAME = "goldcopy.toml"
+CONFIG_VARIABLE = "GOLDCOPY_CONFIG"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked configuration.
+
+    Attributes:
+        path: The file.
+        file: What stands in it.
+        sources: Its sources by name.
+        references: Reads what it refers to.
+    """
+
+    path: Path
+    file: ConfigFile
+    sources: Mapping[str, Source]
+    references: ReferenceReader
+
+    @property
+    def state_folder(self) -> Path:
+        """Where Goldcopy keeps what is its own: `.goldcopy` beside the file."""
+        return self.path.parent / ".goldcopy"
+
+    @property
+    def tools_folder(self) -> Path:
+        """Where fetched client tools and servers lie."""
+        given = self.references.environment.get("GOLDCOPY_TOOLS")
+        return Path(given) if given else self.references.path(self.file.tools.folder)
+
+    @property
+    def scratch_folder(self) -> Path:
+        """Where dumps wait and restore tests run."""
+        return self.references.path(self.file.scratch.folder)
+
+    @property
+    def catalog_url(self) -> str:
+        """The metadata store's URL; a relative SQLite path counts from the file's folder. May hold a password."""
+        url = self.references.text(self.file.catalog.url, key="catalog.url")
+        prefix = "sqlite:///"
+        if url.startswith(prefix) and not url.startswith("sqlite:////"):
+            return f"{prefix}{self.references.path(url.removeprefix(prefix))}"
+        return url
+
+    def source_url(self, name: str) -> str:
+        """The source's URL, which may hold a password.
+
+        Raises:
+            ConfigInvalid: No such source, or what it refers to is missing.
+        """
+        self.source(name)
+        return self.references.text(self.file.sources[name].url, key=f"sources.{name}.url")
+
+    def source(self, name: str) -> Source:
+        """Return one source by name.
+
+        Raises:
+            ConfigInvalid: There is none.
+        """
+        if name not in self.sources:
+            known = ", ".join(sorted(self.sources)) or "none yet"
+            raise ConfigInvalid(
+                f"there is no source {name!r} in {self.path}", hint=f"Known sources: {known}; add [sources.{name}] or correct the name."
+            )
+        return self.sources[name]
+
+    def checks_path(self, name: str) -> Path | None:
+        """The file with the source's own checks, if it has one."""
+        given = self.file.sources[name].checks if name in self.file.sources else None
+        return self.references.path(given) if given else None
+
+
+def find_config(given: str | None, environment: Mapping[str, str] | None = None) -> Path:
+    """Return the configuration file that counts: the argument, else the environment, else the working folder."""
+    environment = os.environ if environment is None else environment
+    return Path(given or environment.get(CONFIG_VARIABLE) or CONFIG_NAME).expanduser().resolve()
+
+
+def load_config(given: str | None = None, environment: Mapping[str, str] | None = None) -> Config:
+    """Read and check the configuration.
+
+    Args:
+        given: Path from `--config`, or None.
+        environment: Defaults to the process's own.
+
+    Raises:
+        ConfigInvalid: The file is missing or wrong; the message lists every problem with its key.
+    """
+    environment = os.environ if environment is None else environment
+    path = find_config(given, environment)
+    document = _read(path)
+    problems = [
+        f"sources.{name}: a name is made of a-z 0-9 . _ - and begins with a letter or digit, at most 63 long"
+        for name in document.get("sources", {})
+        if not SOURCE_NAME.fullmatch(name)
+    ]
+    try:
+        file = ConfigFile.model_validate(document)
+    except ValidationError as error:
+        problems += [f"{'.'.join(map(str, item['loc']))}: {_plain(item['msg'])}" for item in error.errors()]
+        file = None
+    if problems or file is None:
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        raise ConfigInvalid(f"{path} has {len(problems)} problem(s):\n{listed}", hint="See docs/configuration.md.")
+    sources = {name: section.source(name, file.scratch.limit) for name, section in file.sources.items()}
+    return Config(path, file, sources, ReferenceReader(path.parent, environment))
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigInvalid(
+            f"there is no configuration at {path}", hint="Run `goldcopy init` here, or name the file with --config."
+        ) from error
+    except OSError as error:
+        raise ConfigInvalid(f"{path} cannot be read ({error.strerror})", hint="Mend its permissions.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(f"{path} is not valid TOML: {error}", hint="Mend that line.") from error
+
+
+def _plain(message: str) -> str:
+    """Turn pydantic's words into the file's."""
+    if message == "Extra inputs are not permitted":
+        return "this key is not known"
+    if message == "Field required":
+        return "this key is missing"
+    return message.removeprefix("Value error, ")

@@ -1,0 +1,98 @@
+"""Say in one sentence why pg_dump ended badly, on which object, and what to do."""
+
+import re
+from collections.abc import Callable
+
+from shared.errors import (
+    GoldcopyError,
+    ProgramFailed,
+    SourceChanged,
+    SourceRefused,
+    SourceUnreachable,
+    SpaceExhausted,
+)
+
+_CHANGED = "Run the backup again; nothing was kept of this one."
+
+_RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], GoldcopyError]], ...] = (
+    (
+        re.compile(r"canceling statement due to lock timeout", re.S),
+        lambda _match: SourceUnreachable(
+            "another session holds a lock that keeps the dump from starting",
+            hint="Find it in pg_stat_activity and pg_locks (often a migration or a VACUUM FULL), or raise `lock_wait`.",
+        ),
+    ),
+    (
+        re.compile(r'permission denied for (\w[\w ]*?) ("?[^\n]+)'),
+        lambda match: SourceRefused(
+            f"the dump role may not read {match[1]} {match[2].strip()}",
+            hint="Run `goldcopy check`: it prints the GRANT that mends this, or exclude the object in the configuration.",
+        ),
+    ),
+    (
+        re.compile(r'query would be affected by row-level security policy for table ("?[^\n]+)'),
+        lambda match: SourceRefused(
+            f"row security would hide rows of {match[1].strip()} from the dump role",
+            hint="Give the role BYPASSRLS, or dump with a role that has it; `goldcopy check` prints the statement.",
+        ),
+    ),
+    (
+        re.compile(r"No space left on device"),
+        lambda _match: SpaceExhausted(
+            "the disk of the scratch folder ran full during the dump",
+            hint="Free space there, or point `[scratch] folder` to a larger disk, and run the backup again.",
+        ),
+    ),
+    (
+        re.compile(r"server version: ([^;\n]+); pg_dump version: ([^\n]+)"),
+        lambda match: ProgramFailed(
+            f"pg_dump {match[2]} is older than the server {match[1]}",
+            hint=f"Run `goldcopy tools add {match[1].split('.')[0]}`.",
+        ),
+    ),
+    (
+        re.compile(
+            r'((?:relation|table|column|type|schema|function) [^\n]{1,200} does not exist|cache lookup failed[^\n]*'
+            r"|could not open relation with OID \d+|could not find [^\n]+)"
+        ),
+        lambda match: SourceChanged(f"the database changed while the dump was starting: {match[1]}", hint=_CHANGED),
+    ),
+    (
+        re.compile(
+            r"(server closed the connection unexpectedly|terminating connection[^\n]*|connection to server[^\n]*failed[^\n]*"
+            r"|could not receive data from server[^\n]*|SSL SYSCALL error[^\n]*|no connection to the server|"
+            r"the database system is [^\n]*|lost synchronization with server[^\n]*|PQgetCopyData\(\) failed[^\n]*)"
+        ),
+        lambda match: SourceUnreachable(
+            f"the source went away during the dump: {match[1].strip()}",
+            hint="Check the server's log and the network, then run the backup again; nothing was kept of this one.",
+        ),
+    ),
+    (
+        re.compile(r"(invalid snapshot identifier|could not import the requested snapshot|snapshot \"[^\"]+\" does not exist)"),
+        lambda _match: SourceUnreachable(
+            "the session that holds the dump's snapshot was lost",
+            hint="Use a direct or session-mode connection, not a transaction-mode pooler, and run the backup again.",
+        ),
+    ),
+)
+
+
+def explain_dump_failure(exit_code: int, stderr_tail: str) -> GoldcopyError:
+    """Choose the error that fits what pg_dump printed; the first rule that fits the last lines wins."""
+    errors = "\n".join(line for line in stderr_tail.splitlines() if _tells(line))
+    for pattern, make in _RULES:
+        if match := pattern.search(errors):
+            return make(match)
+    last = errors.splitlines()[-1].strip() if errors else f"exit status {exit_code}"
+    if exit_code < 0:
+        last = f"it was ended by signal {-exit_code}"
+    return ProgramFailed(
+        f"pg_dump failed: {last[:400]}",
+        hint="Nothing was kept of this backup; mend what the message says and run it again.",
+    )
+
+
+def _tells(line: str) -> bool:
+    """Verbose lines name steps; only errors, warnings and their details tell why."""
+    return not re.match(r"pg_dump: (?!error|warning|detail|hint)", line) or "error" in line
