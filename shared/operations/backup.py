@@ -1,0 +1,270 @@
+"""Take one backup: preflight, snapshot, dump, seal, objects, manifest (the commit point), catalog.
+
+The way of a byte: Postgres sends a table's rows to pg_dump (`postgres.dump`), which writes a file that grows in the
+scratch folder; a reader (`dump_reading`) follows it and hands its chunks to the object writer (`repository.writer`),
+which counts, fingerprints, compresses, encrypts and stores them, or finds that the repository holds them already. When
+pg_dump has ended well and every object is durable, the manifest is written once, read back and compared. Only then does
+the backup exist, and only then does the catalog say so.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from secrets import token_hex
+
+from shared.catalog.engine import Catalog
+from shared.domain.backup import BackupId, BackupKind
+from shared.domain.manifest import Manifest
+from shared.domain.proof import Severity
+from shared.domain.source import Source
+from shared.errors import PreflightRefused, SourceChanged
+from shared.operations.dump_reading import DumpReading
+from shared.operations.progress import OnProgress, PhaseTimer
+from shared.operations.scratch_space import require_scratch_space
+from shared.operations.source_facts import SourceFacts, read_source_facts, records_of_tables
+from shared.postgres.archive import Toc
+from shared.postgres.connection import DatabaseAddress
+from shared.postgres.dump import DumpRequest, start_dump
+from shared.postgres.preflight import Preflight, check_source
+from shared.postgres.schema import digest_schema
+from shared.postgres.snapshot import Snapshot, open_snapshot
+from shared.postgres.tools import Toolset, choose_client
+from shared.repository.repository import Repository
+from shared.repository.writer import ObjectWriter, StoredFile, WrittenObjects
+
+ATTEMPTS_WHEN_CHANGED = 3
+_PREVIOUS_MANIFESTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupRequest:
+    """One backup to take.
+
+    Attributes:
+        source: What to back up.
+        address: How to reach it.
+        kind: Why it is taken; retention is set per kind.
+        reason: A person's words, or empty.
+        run_reference: The orchestrator's id of this run, or None.
+    """
+
+    source: Source
+    address: DatabaseAddress
+    kind: BackupKind
+    reason: str = ""
+    run_reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupPlace:
+    """Where a backup is made and kept, and with what."""
+
+    repository: Repository
+    catalog: Catalog
+    toolsets: Sequence[Toolset]
+    recipients: tuple[str, ...]
+    scratch_folder: Path
+    upload_threads: int
+    tool_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Dumped:
+    """What one dump left behind, before it is a manifest."""
+
+    snapshot: Snapshot
+    toolset: Toolset
+    preflight: Preflight
+    facts: SourceFacts
+    toc: Toc
+    stored: Mapping[str, StoredFile]
+    written: WrittenObjects
+
+
+def run_backup(
+    request: BackupRequest, place: BackupPlace, *, now: Callable[[], datetime], on_progress: OnProgress
+) -> Manifest:
+    """Take one backup.
+
+    Args:
+        request: What to back up.
+        place: Where to.
+        now: Clock, aware UTC.
+        on_progress: Told of every step.
+
+    Returns:
+        The manifest of the complete backup; it is durable and was read back.
+
+    Raises:
+        GoldcopyError: Why there is no backup. Nothing but unnamed objects is left behind.
+    """
+    catalog, source = place.catalog, request.source.name
+    with catalog.claimed_run("backup", source, exclusive=True, now=now, run_reference=request.run_reference) as run:
+        backup_id = str(BackupId(at=now(), source=source, suffix=token_hex(2)))
+        catalog.backup_started(
+            backup_id=backup_id, source=source, kind=request.kind, reason=request.reason, now=now(), run=run
+        )
+        try:
+            manifest, digest = _BackupInTheMaking(request, place, backup_id, now, on_progress).complete()
+        except BaseException as error:
+            catalog.backup_failed(backup_id, error, now())
+            raise
+        catalog.backup_completed(manifest, digest, now())
+    return manifest
+
+
+class _BackupInTheMaking:
+    """One backup from its first connection to its manifest."""
+
+    def __init__(
+        self,
+        request: BackupRequest,
+        place: BackupPlace,
+        backup_id: str,
+        now: Callable[[], datetime],
+        on_progress: OnProgress,
+    ) -> None:
+        self._request = request
+        self._place = place
+        self._backup_id = backup_id
+        self._now = now
+        self._on_progress = on_progress
+        self._started_at = now()
+        self._timer = PhaseTimer()
+
+    def complete(self) -> tuple[Manifest, str]:
+        """Make the backup; begin again when a table was dropped or altered while the dump was starting."""
+        for _attempt in range(ATTEMPTS_WHEN_CHANGED - 1):
+            try:
+                return self._make()
+            except SourceChanged:
+                self._on_progress("begin again: the source changed", 0, None)
+        return self._make()
+
+    def _make(self) -> tuple[Manifest, str]:
+        self._on_progress("preflight", 0, None)
+        with self._timer.phase("preflight"):
+            toolset, preflight = self._preflight()
+        folder = self._place.scratch_folder / f"dump-{self._backup_id}"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        writer = self._writer()
+        try:
+            with open_snapshot(self._request.address) as snapshot:
+                dumped = self._dump(snapshot, toolset, preflight, folder / "files", writer)
+            with self._timer.phase("commit"):
+                return self._place.repository.commit_manifest(self._manifest(dumped))
+        except BaseException:
+            writer.abort()
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _preflight(self) -> tuple[Toolset, Preflight]:
+        request = self._request
+        with request.address.connect(read_only=True) as connection:
+            server_major = connection.info.server_version // 10000
+        toolset = choose_client(self._place.toolsets, server_major)
+        preflight = check_source(request.address, request.source, client_major=toolset.major)
+        errors = [finding for finding in preflight.findings if finding.severity is Severity.ERROR]
+        if errors:
+            raise PreflightRefused(
+                f"the backup of {request.source.name} would not be whole: "
+                + "; ".join(finding.message for finding in errors[:5])
+                + (f"; and {len(errors) - 5} more" if len(errors) > 5 else ""),
+                hint=errors[0].hint or f"Run `goldcopy check {request.source.name}` for all of it.",
+            )
+        require_scratch_space(self._place.scratch_folder, preflight.estimated_bytes, request.source.dump)
+        return toolset, preflight
+
+    def _writer(self) -> ObjectWriter:
+        source = self._request.source.name
+        return ObjectWriter(
+            self._place.repository,
+            source=source,
+            recipients=self._place.recipients,
+            previous=self._place.repository.newest_manifests(source, _PREVIOUS_MANIFESTS),
+            damaged_keys=self._place.catalog.damaged_keys(source),
+            upload_threads=self._place.upload_threads,
+        )
+
+    def _dump(
+        self, snapshot: Snapshot, toolset: Toolset, preflight: Preflight, folder: Path, writer: ObjectWriter
+    ) -> _Dumped:
+        request = DumpRequest(
+            toolset=toolset,
+            address=self._request.address,
+            snapshot_id=snapshot.snapshot_id,
+            policy=self._request.source.dump,
+            excluded_tables=preflight.excluded_tables,
+            excluded_data=preflight.excluded_data,
+            excluded_schemas=preflight.excluded_schemas,
+        )
+        with self._timer.phase("dump"), start_dump(request, folder) as dump:
+            reading = DumpReading(dump, writer, request.policy.jobs + 1, self._on_progress)
+            try:
+                toc = dump.toc()
+                facts = read_source_facts(snapshot)
+                reading.expect(facts.estimated_bytes)
+            finally:
+                reading.wait()
+            stored = reading.store_leftovers(folder, _facts_files(facts))
+        with self._timer.phase("store"):
+            self._on_progress("store", 0, None)
+            written = writer.finish()
+        return _Dumped(
+            snapshot=snapshot,
+            toolset=toolset,
+            preflight=preflight,
+            facts=facts,
+            toc=toc,
+            stored=stored,
+            written=written,
+        )
+
+    def _manifest(self, dumped: _Dumped) -> Manifest:
+        facts, snapshot = dumped.facts, dumped.snapshot
+        objects = [stored for name, stored in dumped.stored.items() if name.startswith("blob_")]
+        tables = records_of_tables(dumped.toc, facts, dumped.stored, dumped.preflight)
+        return Manifest(
+            backup_id=self._backup_id,
+            source=self._request.source.name,
+            source_kind=self._request.source.kind.value,
+            kind=self._request.kind,
+            reason=self._request.reason,
+            started_at=self._started_at,
+            recovery_point_at=snapshot.at,
+            finished_at=self._now(),
+            snapshot_id=snapshot.snapshot_id,
+            lsn=snapshot.lsn,
+            server=facts.server,
+            client_version=dumped.toolset.version,
+            archive_version=dumped.toc.archive_version,
+            tool_version=self._place.tool_version,
+            recipients=self._place.recipients,
+            objects=dumped.written.objects,
+            files=dumped.written.files,
+            tables=tables,
+            sequences=facts.sequences,
+            large_object_count=len(objects),
+            large_object_bytes=sum(stored.plain_bytes for stored in objects),
+            schema_digest=digest_schema(facts.schema, self._place.repository.fingerprint_key),
+            roles=facts.role_names,
+            extensions=facts.extensions,
+            excluded=dumped.preflight.excluded,
+            warnings=tuple(finding.message for finding in dumped.preflight.findings) + snapshot.warnings,
+            new_bytes=dumped.written.new_bytes,
+            dumped_bytes=sum(stored.plain_bytes for stored in dumped.stored.values()),
+            durations_seconds=self._timer.durations_seconds(),
+        )
+
+
+def _facts_files(facts: SourceFacts) -> dict[str, bytes]:
+    """What belongs to a backup besides pg_dump's own files."""
+    return {
+        "roles.sql": facts.roles_sql.encode("utf-8", "surrogateescape"),
+        "settings.sql": facts.settings_sql.encode("utf-8", "surrogateescape"),
+        "schema.json": json.dumps(facts.schema, sort_keys=True, ensure_ascii=True).encode(),
+    }

@@ -1,0 +1,97 @@
+"""What is read from the source in the dump's own snapshot, and whether the dump holds all of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.domain.manifest import ExtensionRecord, SequenceRecord, ServerFacts, TableRecord
+from shared.errors import SourceChanged
+from shared.postgres.archive import Toc
+from shared.postgres.facts import (
+    TableFacts,
+    read_extensions,
+    read_sequences,
+    read_server_facts,
+    read_tables,
+)
+from shared.postgres.preflight import Preflight
+from shared.postgres.roles import read_roles_sql, read_settings_sql
+from shared.postgres.schema import Schema, read_schema
+from shared.postgres.snapshot import Snapshot
+from shared.repository.writer import StoredFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFacts:
+    """The facts of one snapshot.
+
+    Attributes:
+        tables: Every table whose rows a dump may hold, by OID.
+        schema: Every schema object: class -> {identity: definition}.
+        role_names: Roles of the cluster.
+        roles_sql: Statements that make them, without passwords.
+        settings_sql: Statements for the database's own settings.
+    """
+
+    server: ServerFacts
+    tables: Mapping[int, TableFacts]
+    sequences: tuple[SequenceRecord, ...]
+    extensions: tuple[ExtensionRecord, ...]
+    schema: Schema
+    role_names: tuple[str, ...]
+    roles_sql: str
+    settings_sql: str
+
+    @property
+    def estimated_bytes(self) -> int:
+        """What the dump will about be, by the size of the tables on disk."""
+        return sum(table.data_bytes for table in self.tables.values())
+
+
+def read_source_facts(snapshot: Snapshot) -> SourceFacts:
+    """Read everything a restore will be compared with; runs while the rows are being dumped."""
+    connection = snapshot.connection
+    role_names, roles_sql = read_roles_sql(connection)
+    return SourceFacts(
+        server=read_server_facts(connection),
+        tables={table.oid: table for table in read_tables(connection)},
+        sequences=read_sequences(connection),
+        extensions=read_extensions(connection),
+        schema=read_schema(connection),
+        role_names=role_names,
+        roles_sql=roles_sql,
+        settings_sql=read_settings_sql(connection),
+    )
+
+
+def records_of_tables(
+    toc: Toc, facts: SourceFacts, stored: Mapping[str, StoredFile], preflight: Preflight
+) -> tuple[TableRecord, ...]:
+    """Join the dump's files with the snapshot's tables and make sure that neither holds more than the other.
+
+    Raises:
+        SourceChanged: A table of the snapshot is not in the dump, or the other way round.
+    """
+    in_dump = {entry.oid: filename for filename, entry in toc.data_files().items()}
+    expected = {oid for oid, table in facts.tables.items() if table.has_dumped_rows and not preflight.leaves_out(table)}
+    for oid in expected ^ in_dump.keys():
+        table = facts.tables.get(oid)
+        name = f"{table.schema}.{table.name}" if table else f"the table with OID {oid}"
+        where = "the dump but not in its snapshot" if oid in in_dump else "the snapshot but not in the dump"
+        raise SourceChanged(
+            f"{name} is in {where}",
+            hint="Run the backup again; if it repeats, exclude the table in the configuration with a reason.",
+        )
+    return tuple(_record(facts.tables[oid], stored[filename]) for oid, filename in sorted(in_dump.items()))
+
+
+def _record(table: TableFacts, stored: StoredFile) -> TableRecord:
+    return TableRecord(
+        schema=table.schema,
+        name=table.name,
+        columns=table.columns,
+        rows=stored.rows,
+        plain_bytes=stored.plain_bytes,
+        fingerprint=stored.fingerprint,
+        file=stored.path,
+        partition_root=table.partition_root,
+    )
