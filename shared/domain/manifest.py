@@ -29,12 +29,14 @@ class ObjectRecord:
         stored_bytes: Size of the sealed bytes.
         sha256: SHA-256 of the sealed bytes, hex.
         bundle: Whether it unpacks to a tar of several files.
+        plain_bytes: Size of what it unpacks to (of a bundle: of its members together).
     """
 
     key: str
     stored_bytes: int
     sha256: str
     bundle: bool = False
+    plain_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,10 @@ class ObjectStore(Protocol):
         """Yield the objects whose key begins with `prefix`, in key order."""
         ...
 
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """Return the names of the folders directly below `prefix`, which ends with a slash or is empty."""
+        ...
+
     def delete(self, key: str) -> None:
         """Remove an object; one that is gone already is no error."""
         ...
