@@ -1,0 +1,299 @@
+"""Which backups stay and which expire: a pure decision with a reason for each.
+
+A backup expires only when every one of these says so (docs/retention.md has worked examples):
+
+1. nothing about it is unknown: its kind has a rule, its recovery point is not in the future, every manifest of its
+   source can be read;
+2. nobody holds it and no restore or test reads it now;
+3. it is neither the newest complete nor the newest proven backup of its source, whichever way "newest" is read;
+4. its source is not in trouble, or it is of no help in that trouble;
+5. no part of its kind's rule keeps it.
+
+A source is in trouble while its newest attempt failed, or while a backup newer than every proven one failed its test
+or is damaged. Until a newer backup is proven, all proven backups stay; and where none was ever proven and attempts
+fail, everything stays that is not known to be bad. Trouble cannot fill the repository: while it lasts, no backup
+becomes proven, and where attempts fail, none is added at all.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from shared.domain.backup import BackupKind, BackupStatus
+from shared.domain.source import KeepRule
+from shared.units import format_duration
+
+
+class Verdict(StrEnum):
+    """What becomes of a backup."""
+
+    KEEP = "kept"
+    EXPIRE = "expires"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetainedBackup:
+    """What retention knows of one backup, or of one attempt that left none.
+
+    Attributes:
+        id: Its backup id.
+        source: The source it belongs to.
+        kind: Its kind; None where it is not known.
+        recovery_point_at: Aware instant of its snapshot (of a failed attempt: its start); None where not known.
+        state: COMPLETE when its manifest is stored; FAILED or RUNNING for an attempt without one.
+        proven_at: When a restore test proved it, if ever.
+        is_test_failed: Whether its latest restore test failed.
+        is_damaged: Whether stored bytes that it names are missing or differ from their digest.
+        is_unreadable: Whether a manifest is there that cannot be read or trusted, so what it names is not known.
+        is_in_use: Whether a restore or a test reads it now.
+        unknown: Why nothing may be decided about it, in plain words; empty in the usual case.
+    """
+
+    id: str
+    source: str
+    kind: BackupKind | None
+    recovery_point_at: datetime | None
+    state: BackupStatus = BackupStatus.COMPLETE
+    proven_at: datetime | None = None
+    is_test_failed: bool = False
+    is_damaged: bool = False
+    is_unreadable: bool = False
+    is_in_use: bool = False
+    unknown: str = ""
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it is known that it would not restore to the right content."""
+        return self.is_test_failed or self.is_damaged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What becomes of one backup and why, in plain words."""
+
+    backup: RetainedBackup
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.verdict}: {'; '.join(self.reasons)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPlan:
+    """One decision per backup, newest first."""
+
+    decisions: tuple[Decision, ...]
+
+    @property
+    def kept(self) -> tuple[Decision, ...]:
+        """The decisions to keep, newest first."""
+        return tuple(decision for decision in self.decisions if decision.verdict is Verdict.KEEP)
+
+    @property
+    def expired(self) -> tuple[Decision, ...]:
+        """The decisions to expire, newest first."""
+        return tuple(decision for decision in self.decisions if decision.verdict is Verdict.EXPIRE)
+
+
+def plan_retention(
+    backups: Iterable[RetainedBackup],
+    rules: Mapping[BackupKind, KeepRule],
+    holds: Mapping[str, str],
+    now: datetime,
+) -> RetentionPlan:
+    """Decide which backups stay and which expire; each source is judged by itself.
+
+    Args:
+        backups: Backups and failed attempts in any order, of one or more sources under the same rules.
+        rules: How long each kind stays; a kind without a rule is kept.
+        holds: Backup id to the reason of the hold, for every hold in force.
+        now: Aware instant the decision is made for.
+
+    Returns:
+        One decision per backup, newest first, each with its reasons.
+
+    Raises:
+        ValueError: `now` is naive.
+    """
+    if now.tzinfo is None:
+        raise ValueError("retention needs an aware instant")
+    by_source: dict[str, list[RetainedBackup]] = defaultdict(list)
+    for backup in backups:
+        by_source[backup.source].append(backup)
+    decisions: list[Decision] = []
+    for own in by_source.values():
+        decisions += _plan_source(sorted(own, key=_newness, reverse=True), rules, holds, now)
+    if len(by_source) > 1:
+        decisions.sort(key=lambda decision: _newness(decision.backup), reverse=True)
+    return RetentionPlan(decisions=tuple(decisions))
+
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+def _newness(backup: RetainedBackup) -> tuple[datetime, str]:
+    """Order by recovery point, then by id, so that the order of the input never matters."""
+    return (backup.recovery_point_at or _BEGINNING, backup.id)
+
+
+def _plan_source(
+    backups: Sequence[RetainedBackup], rules: Mapping[BackupKind, KeepRule], holds: Mapping[str, str], now: datetime
+) -> list[Decision]:
+    """Decide for one source; `backups` are its own, newest first."""
+    notes: dict[str, list[str]] = defaultdict(list)
+    complete = [backup for backup in backups if backup.state is BackupStatus.COMPLETE and not backup.is_unreadable]
+    # A recovery point in the future is a wrong clock: such a backup stays, and it never stands in for the newest one.
+    dated = [backup for backup in complete if backup.recovery_point_at and backup.recovery_point_at <= now]
+    _note_newest(dated, notes)
+    _note_trouble(backups, dated, notes)
+    for kind, rule in rules.items():
+        _note_counts([backup for backup in dated if backup.kind is kind and not backup.is_bad], rule, notes)
+    unreadable = sum(1 for backup in backups if backup.is_unreadable)
+    decisions = []
+    for backup in backups:
+        reasons = _unconditional_reasons(backup, rules, holds, now, unreadable)
+        reasons += notes.get(backup.id, ())
+        decisions.append(_decide(backup, reasons, rules, now))
+    return decisions
+
+
+def _note_newest(dated: Sequence[RetainedBackup], notes: dict[str, list[str]]) -> None:
+    """Invariant 4: the newest complete and the newest proven backup stay.
+
+    A newest one that is known to be bad stays, and so does the newest that is not: the words promise both.
+    """
+    _note_first(dated, notes, "newest complete backup", lambda backup: True)
+    _note_first(dated, notes, "newest complete backup that is not known to be bad", lambda backup: not backup.is_bad)
+    _note_first(dated, notes, "newest proven backup", lambda backup: backup.proven_at is not None)
+    _note_first(dated, notes, "newest proven backup that is still good", _is_soundly_proven)
+
+
+def _note_first(
+    dated: Sequence[RetainedBackup],
+    notes: dict[str, list[str]],
+    words: str,
+    fits: Callable[[RetainedBackup], bool],
+) -> None:
+    first = next(filter(fits, dated), None)
+    if first and not any(words.startswith(said) for said in notes[first.id]):
+        notes[first.id].append(words)
+
+
+def _is_soundly_proven(backup: RetainedBackup) -> bool:
+    return backup.proven_at is not None and not backup.is_bad
+
+
+def _note_trouble(
+    backups: Sequence[RetainedBackup], dated: Sequence[RetainedBackup], notes: dict[str, list[str]]
+) -> None:
+    """Keep proven backups while newer ones fail, or fail their test."""
+    newest = _newness(dated[0]) if dated else (_BEGINNING, "")
+    attempts_fail = any(b.state is BackupStatus.FAILED and _newness(b) > newest for b in backups)
+    proven = [backup for backup in dated if backup.proven_at is not None]
+    good = next(filter(_is_soundly_proven, proven), None)
+    bad = next((b for b in dated if b.is_bad and (good is None or _newness(b) > _newness(good))), None)
+    if attempts_fail:
+        for backup in proven or [backup for backup in dated if not backup.is_bad]:
+            notes[backup.id].append("newer attempts fail" if not proven else "proven, and newer attempts fail")
+    elif bad and proven:
+        for backup in proven:
+            notes[backup.id].append(f"proven, and the newer {bad.id} {_trouble_of(bad)}")
+    if bad and proven:
+        # Without its cause in sight, the next run would take the trouble for over and expire the proven ones.
+        notes[bad.id].append("shows why proven backups are kept; goes when a newer one is proven")
+
+
+def _trouble_of(backup: RetainedBackup) -> str:
+    return "failed its restore test" if backup.is_test_failed else "is damaged"
+
+
+def _note_counts(own: Sequence[RetainedBackup], rule: KeepRule, notes: dict[str, list[str]]) -> None:
+    """Note what the counting parts of a rule keep; `own` are the good ones of one kind, newest first.
+
+    Bad backups are left out before: a copy that does not restore must not take the place of one that does.
+    """
+    among = f"one of the newest {rule.minimum_count}" if rule.minimum_count > 1 else "the newest"
+    for backup in own[: max(rule.minimum_count, 0)]:
+        notes[backup.id].append(f"{among} {backup.kind}")
+    for count, words, bucket_of in (
+        (rule.daily, "day", lambda at: at.toordinal()),
+        (rule.weekly, "week", lambda at: (at.toordinal() - 1) // 7),  # day 1 of the calendar was a Monday
+        (rule.monthly, "month", lambda at: at.year * 12 + at.month),
+        (rule.yearly, "year", lambda at: at.year),
+    ):
+        _note_buckets(own, count, words, bucket_of, notes)
+
+
+def _note_buckets(
+    own: Sequence[RetainedBackup],
+    count: int,
+    words: str,
+    bucket_of: Callable[[datetime], int],
+    notes: dict[str, list[str]],
+) -> None:
+    """Keep the newest of each of the last `count` UTC buckets that have one."""
+    last: int | None = None
+    found = 0
+    for backup in own:
+        if found >= count:
+            return
+        assert backup.recovery_point_at is not None  # noqa: S101 - `own` holds dated backups only
+        bucket = bucket_of(backup.recovery_point_at.astimezone(UTC))
+        if bucket != last:
+            last = bucket
+            found += 1
+            notes[backup.id].append(f"newest of its {words}, {found} of {count}")
+
+
+def _unconditional_reasons(
+    backup: RetainedBackup,
+    rules: Mapping[BackupKind, KeepRule],
+    holds: Mapping[str, str],
+    now: datetime,
+    unreadable: int,
+) -> list[str]:
+    """Say what keeps a backup whatever the rules are: holds, use, and everything unknown."""
+    reasons = []
+    if backup.id in holds:
+        reasons.append(f"held: {holds[backup.id]}")
+    if backup.is_in_use:
+        reasons.append("a restore or a restore test is reading it")
+    if backup.unknown:
+        reasons.append(backup.unknown)
+    if backup.is_unreadable:
+        reasons.append("its manifest cannot be read")
+    elif unreadable:
+        reasons.append("another manifest of this source cannot be read, so nothing of the source expires")
+    elif backup.state is not BackupStatus.COMPLETE:
+        reasons.append(f"{backup.state}, there is no backup to expire")
+    elif backup.recovery_point_at is None:
+        reasons.append("its recovery point is not known")
+    elif backup.recovery_point_at > now:
+        ahead = format_duration((backup.recovery_point_at - now).total_seconds())
+        reasons.append(f"its recovery point is {ahead} in the future: a clock is wrong")
+    if backup.kind is None:
+        reasons.append("its kind is not known")
+    elif backup.kind not in rules:
+        reasons.append(f"no retention rule for {backup.kind}")
+    return reasons
+
+
+def _decide(
+    backup: RetainedBackup, reasons: list[str], rules: Mapping[BackupKind, KeepRule], now: datetime
+) -> Decision:
+    """Add what the age says, and conclude."""
+    rule = rules.get(backup.kind) if backup.kind else None
+    if rule and backup.recovery_point_at is not None and backup.state is BackupStatus.COMPLETE:
+        limit = rule.age
+        age = now - backup.recovery_point_at
+        words = f"{backup.kind}, {format_duration(max(age.total_seconds(), 0.0))} old"
+        if limit is not None and age < limit:
+            reasons.append(f"{words}, kept for {format_duration(limit.total_seconds())}")
+        elif not reasons:
+            spent = f"limit {format_duration(limit.total_seconds())}" if limit is not None else "not kept by age"
+            bad = f", {_trouble_of(backup)}" if backup.is_bad else ""
+            return Decision(backup=backup, verdict=Verdict.EXPIRE, reasons=(f"{words}, {spent}{bad}",))
+    return Decision(backup=backup, verdict=Verdict.KEEP, reasons=tuple(reasons))
