@@ -28,7 +28,6 @@ _DEFAULTS = {
     "keepalives_idle": "60",  # idle connections (the snapshot's) cross firewalls that forget after a few minutes
     "keepalives_interval": "10",
     "keepalives_count": "6",
-    "client_encoding": "UTF8",
 }
 _SETTINGS = {
     "statement_timeout": "0",
@@ -46,7 +45,10 @@ _SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "client_min_messages": "warning",
 }
-_APPLY_SETTINGS = "SELECT pg_catalog.set_config(name, value, false) FROM pg_catalog.json_each_text(%s::pg_catalog.json) x(name, value)"
+_APPLY_SETTINGS = """
+SELECT pg_catalog.set_config(name, value, false)
+FROM pg_catalog.json_each_text(%s::pg_catalog.json) AS setting (name, value)
+"""
 _ENVIRONMENT_NAMES = {"user": "PGUSER", "dbname": "PGDATABASE", "host": "PGHOST", "application_name": "PGAPPNAME"}
 _NOT_INHERITED = {"service", "servicefile", "options", "application_name", "client_encoding", "user"}
 _FOREIGN_PARAMETERS = re.compile(
@@ -141,7 +143,9 @@ class DatabaseAddress:
         try:
             # Prepared statements do not survive poolers, and nothing here is run often enough to profit.
             connection = psycopg.connect(
-                conninfo.make_conninfo("", **self._libpq()), autocommit=True, prepare_threshold=None
+                conninfo.make_conninfo("", **self._libpq() | {"client_encoding": "UTF8"}),
+                autocommit=True,
+                prepare_threshold=None,
             )
             try:
                 if connection.info.server_version >= 170000:
@@ -168,6 +172,7 @@ class DatabaseAddress:
         """
         parameters = self._libpq()
         password = parameters.pop("password", "")
+        parameters.pop("client_encoding", None)  # children speak the server's encoding: no conversion on the way
         given = CHILD_SETTINGS if settings is None else settings
         options = " ".join([parameters.pop("options", ""), *(f"-c {name}={value}" for name, value in given.items())])
         environment = minimal_environment(PGTZ="UTC", PGSERVICE=SERVICE)
