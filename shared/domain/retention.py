@@ -16,10 +16,11 @@ becomes proven, and where attempts fail, none is added at all.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from shared.domain.backup import BackupKind, BackupStatus
 from shared.domain.source import KeepRule
@@ -120,15 +121,14 @@ def plan_retention(
     """
     if now.tzinfo is None:
         raise ValueError("retention needs an aware instant")
+    ordered = sorted(backups, key=_newness, reverse=True)
     by_source: dict[str, list[RetainedBackup]] = defaultdict(list)
-    for backup in backups:
+    for backup in ordered:
         by_source[backup.source].append(backup)
-    decisions: list[Decision] = []
+    decided: dict[str, Decision] = {}
     for own in by_source.values():
-        decisions += _plan_source(sorted(own, key=_newness, reverse=True), rules, holds, now)
-    if len(by_source) > 1:
-        decisions.sort(key=lambda decision: _newness(decision.backup), reverse=True)
-    return RetentionPlan(decisions=tuple(decisions))
+        decided.update(_plan_source(own, rules, holds, now))
+    return RetentionPlan(decisions=tuple(decided[backup.id] for backup in ordered))
 
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -141,8 +141,8 @@ def _newness(backup: RetainedBackup) -> tuple[datetime, str]:
 
 def _plan_source(
     backups: Sequence[RetainedBackup], rules: Mapping[BackupKind, KeepRule], holds: Mapping[str, str], now: datetime
-) -> list[Decision]:
-    """Decide for one source; `backups` are its own, newest first."""
+) -> Iterator[tuple[str, Decision]]:
+    """Decide for one source, by backup id; `backups` are its own, newest first."""
     notes: dict[str, list[str]] = defaultdict(list)
     complete = [backup for backup in backups if backup.state is BackupStatus.COMPLETE and not backup.is_unreadable]
     # A recovery point in the future is a wrong clock: such a backup stays, and it never stands in for the newest one.
@@ -152,12 +152,10 @@ def _plan_source(
     for kind, rule in rules.items():
         _note_counts([backup for backup in dated if backup.kind is kind and not backup.is_bad], rule, notes)
     unreadable = sum(1 for backup in backups if backup.is_unreadable)
-    decisions = []
     for backup in backups:
         reasons = _unconditional_reasons(backup, rules, holds, now, unreadable)
         reasons += notes.get(backup.id, ())
-        decisions.append(_decide(backup, reasons, rules, now))
-    return decisions
+        yield backup.id, _decide(backup, reasons, rules, now)
 
 
 def _note_newest(dated: Sequence[RetainedBackup], notes: dict[str, list[str]]) -> None:
@@ -165,7 +163,7 @@ def _note_newest(dated: Sequence[RetainedBackup], notes: dict[str, list[str]]) -
 
     A newest one that is known to be bad stays, and so does the newest that is not: the words promise both.
     """
-    _note_first(dated, notes, "newest complete backup", lambda backup: True)
+    _note_first(dated, notes, "newest complete backup", lambda backup: backup.state is BackupStatus.COMPLETE)
     _note_first(dated, notes, "newest complete backup that is not known to be bad", lambda backup: not backup.is_bad)
     _note_first(dated, notes, "newest proven backup", lambda backup: backup.proven_at is not None)
     _note_first(dated, notes, "newest proven backup that is still good", _is_soundly_proven)
@@ -240,7 +238,7 @@ def _note_buckets(
     for backup in own:
         if found >= count:
             return
-        assert backup.recovery_point_at is not None  # noqa: S101 - `own` holds dated backups only
+        assert backup.recovery_point_at is not None  # `own` holds dated backups only
         bucket = bucket_of(backup.recovery_point_at.astimezone(UTC))
         if bucket != last:
             last = bucket
@@ -269,16 +267,21 @@ def _unconditional_reasons(
         reasons.append("another manifest of this source cannot be read, so nothing of the source expires")
     elif backup.state is not BackupStatus.COMPLETE:
         reasons.append(f"{backup.state}, there is no backup to expire")
-    elif backup.recovery_point_at is None:
-        reasons.append("its recovery point is not known")
-    elif backup.recovery_point_at > now:
-        ahead = format_duration((backup.recovery_point_at - now).total_seconds())
-        reasons.append(f"its recovery point is {ahead} in the future: a clock is wrong")
-    if backup.kind is None:
-        reasons.append("its kind is not known")
-    elif backup.kind not in rules:
-        reasons.append(f"no retention rule for {backup.kind}")
+    else:
+        reasons += _unknown_age(backup, now)
+    if backup.kind not in rules:
+        reasons.append(f"no retention rule for {backup.kind}" if backup.kind else "its kind is not known")
     return reasons
+
+
+def _unknown_age(backup: RetainedBackup, now: datetime) -> list[str]:
+    """Say why the age of a backup cannot be told, if so."""
+    if backup.recovery_point_at is None:
+        return ["its recovery point is not known"]
+    if backup.recovery_point_at > now:
+        ahead = format_duration((backup.recovery_point_at - now).total_seconds())
+        return [f"its recovery point is {ahead} in the future: a clock is wrong"]
+    return []
 
 
 def _decide(
@@ -287,13 +290,20 @@ def _decide(
     """Add what the age says, and conclude."""
     rule = rules.get(backup.kind) if backup.kind else None
     if rule and backup.recovery_point_at is not None and backup.state is BackupStatus.COMPLETE:
-        limit = rule.age
         age = now - backup.recovery_point_at
-        words = f"{backup.kind}, {format_duration(max(age.total_seconds(), 0.0))} old"
-        if limit is not None and age < limit:
-            reasons.append(f"{words}, kept for {format_duration(limit.total_seconds())}")
+        if rule.age is not None and age < rule.age:
+            reasons.append(f"{_old(backup, age)}, kept for {_duration(rule.age)}")
         elif not reasons:
-            spent = f"limit {format_duration(limit.total_seconds())}" if limit is not None else "not kept by age"
+            spent = f"limit {_duration(rule.age)}" if rule.age is not None else "not kept by age"
             bad = f", {_trouble_of(backup)}" if backup.is_bad else ""
-            return Decision(backup=backup, verdict=Verdict.EXPIRE, reasons=(f"{words}, {spent}{bad}",))
+            return Decision(backup=backup, verdict=Verdict.EXPIRE, reasons=(f"{_old(backup, age)}, {spent}{bad}",))
     return Decision(backup=backup, verdict=Verdict.KEEP, reasons=tuple(reasons))
+
+
+def _old(backup: RetainedBackup, age: timedelta) -> str:
+    return f"{backup.kind}, {format_duration(max(age.total_seconds(), 0.0))} old"
+
+
+@lru_cache  # the limits of a few rules are printed a million times
+def _duration(limit: timedelta) -> str:
+    return format_duration(limit.total_seconds())

@@ -265,9 +265,7 @@ def test_there_is_one_decision_per_backup_newest_first_and_each_says_why(
 
 @sweep
 @given(histories(), rule_sets)
-def test_a_bad_backup_never_takes_the_place_of_a_good_one(
-    drawn: tuple[History, dict[str, str]], rules: Rules
-) -> None:
+def test_a_bad_backup_never_takes_the_place_of_a_good_one(drawn: tuple[History, dict[str, str]], rules: Rules) -> None:
     """Taking the bad ones out of a history without proven backups keeps the same good ones."""
     backups, holds = drawn
     unproven = [replace(backup, proven_at=None) for backup in backups]
