@@ -51,7 +51,7 @@ def write_fingerprint_key(path: Path, key: bytes) -> None:
         raise ConfigInvalid(
             f"the fingerprint key {path} cannot be written: {error.strerror}", hint="Make its folder writable."
         ) from error
-    with open(descriptor, "w", encoding="ascii") as file:
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(key.hex() + "\n")
         file.flush()
         os.fsync(file.fileno())

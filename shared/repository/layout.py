@@ -56,7 +56,7 @@ def check_source_name(source: str) -> str:
     if not SOURCE_NAME.fullmatch(source):
         raise UsageProblem(
             f"{source!r} is not a source name",
-            hint="Use lower-case letters, digits, dots, dashes and underscores, at most 63, the first a letter or digit.",
+            hint="Use up to 63 lower-case letters, digits, dots, dashes and underscores, a letter or digit first.",
         )
     return source
 
@@ -95,7 +95,7 @@ def check_prefix(prefix: str) -> str:
         StoreRefused: As for `check_key`.
     """
     if prefix:
-        check_key(prefix[:-1] if prefix.endswith("/") else prefix)
+        check_key(prefix.removesuffix("/"))
     return prefix
 
 

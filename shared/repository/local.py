@@ -38,7 +38,7 @@ class LocalStore:
         Args:
             root: The folder; absolute, or relative to the current folder of the moment.
         """
-        self._root = Path(os.path.abspath(root))
+        self._root = root.resolve()
 
     @property
     def url(self) -> str:
@@ -56,7 +56,7 @@ class LocalStore:
         """
         target = self._path(key)
         with self._problems_named(key):
-            unfinished = self._write_unfinished(data)
+            unfinished, modified_at = self._write_unfinished(data)
             try:
                 self._place(unfinished, target, replace=replace)
             except FileExistsError:
@@ -64,9 +64,7 @@ class LocalStore:
                     f"{key} exists already in {self.url}", hint="Objects are written once; nothing was changed."
                 ) from None
             finally:
-                with suppress(FileNotFoundError):
-                    unfinished.unlink()
-            modified_at = datetime.now(UTC)
+                unfinished.unlink(missing_ok=True)
         digest = hashlib.sha256(data).hexdigest()
         return StoredObject(key=key, stored_bytes=len(data), modified_at=modified_at, sha256=digest)
 
@@ -82,7 +80,7 @@ class LocalStore:
         with self._problems_named(key):
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-                with open(descriptor, "rb") as file:
+                with os.fdopen(descriptor, "rb") as file:
                     return file.read()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 raise ObjectMissing(
@@ -110,7 +108,7 @@ class LocalStore:
         """Return the names of the folders directly below `prefix`, which ends with a slash or is empty."""
         check_prefix(prefix)
         with self._problems_named(prefix or "the folder"):
-            entries = self._entries(self._root / prefix)
+            entries = _entries(self._root / prefix)
         return tuple(name[:-1] for name, _ in entries if name.endswith("/"))
 
     def delete(self, key: str) -> None:
@@ -136,56 +134,59 @@ class LocalStore:
         removed = 0
         with self._problems_named(_UNFINISHED):
             try:
-                entries = list(os.scandir(self._root / _UNFINISHED))
+                paths = sorted((self._root / _UNFINISHED).iterdir())
             except FileNotFoundError:
                 return 0
-            for entry in entries:
+            for path in paths:
                 with suppress(FileNotFoundError):
-                    if entry.stat(follow_symlinks=False).st_mtime < before.timestamp():
-                        os.unlink(entry.path)
+                    if path.lstat().st_mtime < before.timestamp():
+                        path.unlink()
                         removed += 1
         return removed
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
-    def _write_unfinished(self, data: bytes) -> Path:
+    def _write_unfinished(self, data: bytes) -> tuple[Path, datetime]:
         folder = self._root / _UNFINISHED
         self._make_folders(folder)
         path = folder / secrets.token_hex(16)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
         try:
-            with open(descriptor, "wb", buffering=0) as file:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
                 rest = memoryview(data)
                 while rest:
                     rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
+                modified_at = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
         except OSError:
             path.unlink(missing_ok=True)
             raise
-        return path
+        return path, modified_at
 
     def _place(self, unfinished: Path, target: Path, *, replace: bool) -> None:
         for attempt in range(_PLACING_ATTEMPTS):
             self._make_folders(target.parent)
             try:
                 if replace:
-                    os.replace(unfinished, target)
+                    unfinished.replace(target)
                 else:
                     self._place_once(unfinished, target)
                 _flush_folder(target.parent)
-                return
             except FileNotFoundError:
                 if attempt == _PLACING_ATTEMPTS - 1:
                     raise
+            else:
+                return
 
     def _place_once(self, unfinished: Path, target: Path) -> None:
         try:
-            os.link(unfinished, target, follow_symlinks=False)
-            return
+            target.hardlink_to(unfinished)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
+        else:
+            return
         # A file system without hard links (exFAT, some network mounts): a claim file decides the race instead. A crash
         # leaves the claim, which only blocks this one name until discard_unfinished removes it.
         claim = self._root / _UNFINISHED / f"claim-{hashlib.sha256(os.fsencode(target)).hexdigest()}"
@@ -193,25 +194,25 @@ class LocalStore:
         try:
             if target.exists():
                 raise FileExistsError(errno.EEXIST, "exists", str(target))
-            os.rename(unfinished, target)
+            unfinished.rename(target)
         finally:
             claim.unlink(missing_ok=True)
 
     def _make_folders(self, folder: Path) -> None:
         """Make a folder and those above it, each durable in its parent."""
         try:
-            os.mkdir(folder, _FOLDER_MODE)
+            folder.mkdir(_FOLDER_MODE)
         except FileExistsError:
             return
         except FileNotFoundError:
             self._make_folders(folder.parent)
             with suppress(FileExistsError):
-                os.mkdir(folder, _FOLDER_MODE)
+                folder.mkdir(_FOLDER_MODE)
         _flush_folder(folder.parent)
 
     def _walk(self, folder: Path, folder_key: str, prefix: str) -> Iterator[StoredObject]:
         with self._problems_named(folder_key or "the folder"):
-            entries = self._entries(folder)
+            entries = _entries(folder)
         for name, entry in entries:
             key = folder_key + name
             if not (key.startswith(prefix) or prefix.startswith(key)):
@@ -221,22 +222,6 @@ class LocalStore:
             elif key.startswith(prefix):
                 with self._problems_named(key), suppress(FileNotFoundError):
                     yield _stored(key, entry.stat(follow_symlinks=False))
-
-    def _entries(self, folder: Path) -> list[tuple[str, os.DirEntry[str]]]:
-        """Return files and folders, folders with a slash: so the order by bytes equals the order of the keys."""
-        found: list[tuple[str, os.DirEntry[str]]] = []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        found.append((f"{entry.name}/", entry))
-                    elif entry.is_file(follow_symlinks=False):
-                        found.append((entry.name, entry))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return sorted(found, key=lambda item: os.fsencode(item[0]))
 
     @contextmanager
     def _problems_named(self, key: str) -> Iterator[None]:
@@ -249,7 +234,7 @@ class LocalStore:
         reason = os.strerror(error.errno).lower() if error.errno else "unknown reason"
         message = f"{key} cannot be used in {self.url}: {reason}"
         if error.errno in _NO_SPACE:
-            return SpaceExhausted(message, hint="Free or add space there, or run `goldcopy cleanup`; then run it again.")
+            return SpaceExhausted(message, hint="Free or add space there, or run `goldcopy cleanup`.")
         if error.errno in _REFUSED:
             return StoreRefused(message, hint="Give this user the right to read and write the repository's folder.")
         return StoreUnreachable(message, hint="Check the disk or the network mount, then run it again.")
@@ -269,3 +254,20 @@ def _flush_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _entries(folder: Path) -> list[tuple[str, os.DirEntry[str]]]:
+    """Return files and folders, folders with a slash: so the order by bytes equals the order of the keys."""
+    found: list[tuple[str, os.DirEntry[str]]] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    found.append((f"{entry.name}/", entry))
+                elif entry.is_file(follow_symlinks=False):
+                    found.append((entry.name, entry))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(found, key=lambda item: os.fsencode(item[0]))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import pyrage
+import pyrage  # type: ignore[import-untyped]
 
 from shared.errors import ConfigInvalid, DecryptionFailed
 
@@ -225,14 +225,14 @@ def _decrypt(data: bytes, identities: Sequence[Identity]) -> bytes:
     except pyrage.DecryptError as error:
         # pyrage has one error class; only this one of its messages speaks of the keys
         if "No matching keys" in str(error):
-            raise DecryptionFailed("none of the given identities opens the sealed bytes", hint=_WRONG_IDENTITY) from None
+            raise DecryptionFailed("no given identity opens the sealed bytes", hint=_WRONG_IDENTITY) from None
         raise DecryptionFailed("the sealed bytes are damaged or cut", hint=_DAMAGED) from error
     return plain
 
 
 def _parse_recipient(text: str) -> object:
     if text.upper().startswith("AGE-SECRET-KEY-"):
-        raise ConfigInvalid("a private key is listed as a recipient", hint="List the public key, which begins with age1.")
+        raise ConfigInvalid("a private key is listed as a recipient", hint="List its public key, which begins age1.")
     try:
         if text.startswith("ssh-"):
             return pyrage.ssh.Recipient.from_str(text)
