@@ -1,0 +1,210 @@
+"""Read what pg_restore prints: progress, and messages judged by rules.
+
+The exit status of pg_restore says nothing in either direction: it is 0 after a restore that left policies out, and 1
+after one whose only complaint was a setting the server does not know. So every error is judged by the rules below; one
+that no rule knows fails. Row data that a server puts into its messages (`DETAIL: Key (id)=(7)`, `CONTEXT: COPY t, line 1:
+"..."`) is dropped here and reaches no finding.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What a message means for the restore."""
+
+    FATAL = "fatal"
+    """The restore could not go on: the server or the disk, not the backup."""
+    EXPECTED = "expected"
+    NOT_MEASURED = "not_measured"
+    """The server cannot hold the object, so nothing is known about it."""
+    UNKNOWN = "unknown"
+    """No rule knows it: the restore failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreMessage:
+    """One error or warning of pg_restore.
+
+    Attributes:
+        text: The message without row data, one line.
+        object: What it is about, such as `TABLE DATA public orders`; may be empty.
+        verdict: What it means.
+        reason: Why, for every verdict but unknown.
+    """
+
+    text: str
+    object: str
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreItem:
+    """One step of pg_restore that began or ended.
+
+    Attributes:
+        dump_id: Its number in the table of contents.
+        label: The entry as pg_restore prints it, such as `TABLE DATA orders`.
+        has_finished: False when it began.
+    """
+
+    dump_id: int
+    label: str
+    has_finished: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    pattern: re.Pattern[str]
+    verdict: Verdict
+    reason: str
+
+
+RULES = (
+    _Rule(
+        pattern=re.compile(r'unrecognized configuration parameter "(transaction_timeout|idle_session_timeout)"'),
+        verdict=Verdict.EXPECTED,
+        reason="newer pg_dump and pg_restore set it; this server does not know it, and a restore does not need it",
+    ),
+    _Rule(
+        pattern=re.compile(r'schema "public" already exists'),
+        verdict=Verdict.EXPECTED,
+        reason="every new database has it; its owner, rights and comment are compared afterwards",
+    ),
+    _Rule(
+        pattern=re.compile(r"^errors ignored on restore: \d+$"),
+        verdict=Verdict.EXPECTED,
+        reason="a summary; each of these errors is judged by itself",
+    ),
+    _Rule(
+        pattern=re.compile(r'extension "[^"]+" is not available|could not open extension control file'),
+        verdict=Verdict.NOT_MEASURED,
+        reason="the server lacks this extension",
+    ),
+    _Rule(
+        pattern=re.compile(r'extension "[^"]+" has no installation script'),
+        verdict=Verdict.NOT_MEASURED,
+        reason="the server lacks this version of the extension",
+    ),
+    _Rule(
+        pattern=re.compile(r"compression method lz4 not supported|unsupported LZ4|ICU is not supported in this build"),
+        verdict=Verdict.NOT_MEASURED,
+        reason="the server was built without it",
+    ),
+    _Rule(
+        pattern=re.compile(
+            r"No space left on device|out of shared memory|out of memory|too many connections|too many clients"
+            r"|could not (?:extend|write to) file|the database system is (?:shutting down|starting up|in recovery)"
+        ),
+        verdict=Verdict.FATAL,
+        reason="the server ran out of room or was not ready",
+    ),
+    _Rule(
+        pattern=re.compile(
+            r"server closed the connection|terminating connection|connection to server|no connection to the server"
+            r"|could not (?:send|receive) data|SSL SYSCALL|lost synchronization|a worker process died unexpectedly"
+            r"|connection not open|canceling statement due to"
+        ),
+        verdict=Verdict.FATAL,
+        reason="the connection to the server was lost or the statement was ended from outside",
+    ),
+    _Rule(
+        pattern=re.compile(r"unsupported version \(|aborting because of server version mismatch"),
+        verdict=Verdict.FATAL,
+        reason="this pg_restore is too old for the dump",
+    ),
+)
+"""The first rule that fits decides; each carries its reason."""
+
+_PREFIX = re.compile(r"pg_restore: (?:\[[^\]]*\] )?")
+_TOC_ENTRY = re.compile(r"from TOC entry \d+; \d+ \d+ (.*)")
+_ITEM = re.compile(r"(launching|finished|processing) item (\d+) (.*)")
+_COPY_FAILED = re.compile(r'COPY failed for table "(.*?)": ')
+_ERROR = re.compile(r"(error|warning|fatal): ")
+_VALUE = re.compile(r':\s*"(?:[^"]|"")*"')
+_COPY_PLACE = re.compile(r"^(?:CONTEXT:\s+)?(COPY .*?, line \d+(?:, column [^:]+)?)")
+
+
+class MessageReader:
+    """Turns the lines of `pg_restore --verbose` into items and messages; feed it every line in order."""
+
+    def __init__(self) -> None:
+        self._messages: list[RestoreMessage] = []
+        self._toc_entry = ""
+        self._open: tuple[str, str] | None = None
+        self._ignored_count = 0
+        self._error_count = 0
+
+    def feed(self, line: str) -> RestoreItem | None:
+        """Take one line; return an item when the line tells of one."""
+        prefix = _PREFIX.match(line)
+        if not prefix:
+            self._continue(line)
+            return None
+        self._close()
+        text = line[prefix.end() :]
+        if entry := _TOC_ENTRY.fullmatch(text):
+            self._toc_entry = entry[1]
+        elif error := _ERROR.match(text):
+            self._open = (error[1], text[error.end() :])
+        return _item(text)
+
+    def messages(self, exit_code: int) -> tuple[RestoreMessage, ...]:
+        """Return all messages, with what the exit status and pg_restore's own count add to them."""
+        self._close()
+        messages = list(self._messages)
+        if self._ignored_count > self._error_count:
+            missed = self._ignored_count - self._error_count
+            messages.append(_unknown(f"pg_restore ignored {missed} errors more than were read from it"))
+        if exit_code != 0 and not any(message.verdict is not Verdict.EXPECTED for message in messages):
+            expected_errors = exit_code == 1 and self._error_count > 0
+            if not expected_errors:
+                messages.append(_unknown(f"pg_restore ended with {_status(exit_code)} and gave no reason"))
+        return tuple(messages)
+
+    def _continue(self, line: str) -> None:
+        if self._open and (place := _COPY_PLACE.match(line)):
+            level, text = self._open
+            self._open = (level, f"{text} ({place[1]})")
+
+    def _close(self) -> None:
+        if self._open is None:
+            return
+        level, text = self._open
+        self._open = None
+        if count := re.match(r"errors ignored on restore: (\d+)", text):
+            self._ignored_count = int(count[1])
+        elif level != "warning":
+            self._error_count += 1
+        table = _COPY_FAILED.search(text)
+        self._messages.append(judge_message(text, f"TABLE DATA {table[1]}" if table else self._toc_entry))
+
+
+def judge_message(text: str, about: str) -> RestoreMessage:
+    """Judge one message by the rules, and take row data out of it."""
+    for rule in RULES:
+        if rule.pattern.search(text):
+            return RestoreMessage(text=_without_data(text), object=about, verdict=rule.verdict, reason=rule.reason)
+    return RestoreMessage(text=_without_data(text), object=about, verdict=Verdict.UNKNOWN)
+
+
+def _without_data(text: str) -> str:
+    """Drop quoted values after a colon (`invalid input syntax for type integer: "secret"`), keep names."""
+    if named := _COPY_FAILED.search(text):
+        return text[: named.end()] + _VALUE.sub(": (a value)", text[named.end() :])
+    return _VALUE.sub(": (a value)", text)
+
+
+def _item(text: str) -> RestoreItem | None:
+    match = _ITEM.fullmatch(text)
+    return RestoreItem(dump_id=int(match[2]), label=match[3], has_finished=match[1] == "finished") if match else None
+
+
+def _status(exit_code: int) -> str:
+    return f"signal {-exit_code}" if exit_code < 0 else f"exit status {exit_code}"
+
+
+def _unknown(text: str) -> RestoreMessage:
+    return RestoreMessage(text=text, object="", verdict=Verdict.UNKNOWN)
