@@ -1,0 +1,140 @@
+"""What every flow shares: the rule for retries, the slot of a source, plain errors, the identity of a run."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import httpx
+from prefect import Flow, Task, get_client, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.concurrency.sync import concurrency
+from prefect.context import FlowRunContext
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.logging import get_run_logger
+from prefect.tasks import exponential_backoff
+
+from shared.clock import utc_now
+from shared.errors import GoldcopyError, RunConflict
+from shared.units import format_instant
+
+if TYPE_CHECKING:
+    from shared.wiring import Workspace
+
+RETRIES = 3
+FIRST_RETRY_DELAY_SECONDS = 30
+OVERALL_LIMIT = "goldcopy-backups"
+# Short leases: a worker that dies gives its slots back within a minute instead of five.
+LEASE_SECONDS = 60
+# Longer than any sensible backup: whoever waits this long had better say so than wait on.
+SLOT_WAIT_SECONDS = 6 * 3600
+
+
+def open_workspace() -> AbstractContextManager["Workspace"]:
+    """Open what the configuration describes; it is found by GOLDCOPY_CONFIG, else in the working folder."""
+    # Imported here: deploying loads the flows for their parameters only and needs no drivers.
+    from shared.wiring import open_workspace as open_configured
+
+    return open_configured()
+
+
+def is_retryable(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - Prefect's signature
+    """Retry only what may succeed later without a person."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, GoldcopyError) and error.retryable
+
+
+# A step of a flow. Nothing is persisted or cached: results stay in the catalog and the repository, never in Prefect.
+step: Callable[..., Any] = partial(
+    task,
+    retries=RETRIES,
+    retry_delay_seconds=exponential_backoff(FIRST_RETRY_DELAY_SECONDS),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=is_retryable,
+    persist_result=False,
+    cache_policy=NO_CACHE,
+)
+
+
+def note_lost_runs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - called by keyword
+    """Close catalog runs whose process is gone; the worker calls this in a fresh process after a crash."""
+    with open_workspace() as workspace:
+        workspace.reconcile(utc_now())
+
+
+def run_reference() -> str:
+    """Name this run so that the same firing of a schedule counts once, however often Prefect starts it.
+
+    Returns:
+        `schedule:<deployment>:<scheduled instant>` for a firing, `run:<flow run id>` for a run that a person started.
+    """
+    context = FlowRunContext.get()
+    flow_run = context.flow_run if context else None
+    if flow_run is None:
+        return f"run:{uuid4()}"
+    if not flow_run.auto_scheduled or flow_run.expected_start_time is None:
+        return f"run:{flow_run.id}"
+    return f"schedule:{flow_run.deployment_id}:{format_instant(flow_run.expected_start_time)}"
+
+
+@contextmanager
+def source_slot(source: str, *, at_once: int) -> Iterator[None]:
+    """Hold the one slot of a source and one of the slots for all backups.
+
+    The catalog's own claim is what protects a source; these slots make runs wait for each other in Prefect, where a
+    person can see it, instead of failing. So losing the API during a backup does not end the backup.
+
+    Raises:
+        RunConflict: The slots stayed taken for hours.
+    """
+    names = [OVERALL_LIMIT, f"goldcopy-source-{source}"]
+    _ensure_limits(dict(zip(names, (at_once, 1), strict=True)))
+    with ExitStack() as slots:
+        try:
+            slots.enter_context(
+                concurrency(names, occupy=1, timeout_seconds=SLOT_WAIT_SECONDS, lease_duration=LEASE_SECONDS)
+            )
+        except TimeoutError as error:
+            raise RunConflict(
+                f"source {source} stayed taken by other runs for {SLOT_WAIT_SECONDS // 3600} hours",
+                hint="Look for a run that hangs on the runs page, cancel it, and start this one again.",
+            ) from error
+        yield
+        _give_back(slots)
+
+
+def _ensure_limits(limits: dict[str, int]) -> None:
+    with get_client(sync_client=True) as client:
+        for name, limit in limits.items():
+            # Several sources start in the same moment: another thread may have made the limit just now.
+            with suppress(ObjectAlreadyExists):
+                client.upsert_global_concurrency_limit_by_name(name, limit)
+
+
+def _give_back(slots: ExitStack) -> None:
+    """Release the slots; if the API is away they lapse by themselves, and the backup is good all the same."""
+    try:
+        slots.close()
+    except httpx.HTTPError as error:
+        get_run_logger().warning("the slots could not be given back (%s); they lapse in a minute", type(error).__name__)
+
+
+class PlainErrors(logging.Filter):
+    """Turns the stack trace of an expected error into its message and hint."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record where it carries one of our errors; every record passes."""
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if isinstance(error, GoldcopyError):
+            record.msg, record.args = "%s: %s", (type(error).__name__, str(error))
+            record.exc_info = record.exc_text = None
+        return True
+
+
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    _logger = logging.getLogger(_name)
+    if not any(isinstance(existing, PlainErrors) for existing in _logger.filters):
+        _logger.addFilter(PlainErrors())
