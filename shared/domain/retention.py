@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
+from typing import NamedTuple
 
 from shared.domain.backup import BackupKind, BackupStatus
 from shared.domain.source import KeepRule
@@ -70,13 +70,36 @@ class RetainedBackup:
         return self.is_test_failed or self.is_damaged
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What becomes of one backup and why, in plain words."""
+class Decision(NamedTuple):
+    """What becomes of one backup and why.
+
+    Attributes:
+        backup: Which one.
+        verdict: What becomes of it.
+        notes: What keeps it besides its age, in plain words.
+        age: Its age where its rule was asked, else None.
+        limit: How long its rule keeps by age; None where the rule does not.
+    """
 
     backup: RetainedBackup
     verdict: Verdict
-    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    age: timedelta | None
+    limit: timedelta | None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why, in plain words; made when somebody reads them, for most of a million nobody does."""
+        if self.age is None:
+            return self.notes
+        words = f"{self.backup.kind}, {format_duration(max(self.age.total_seconds(), 0.0))} old"
+        limit = format_duration(self.limit.total_seconds()) if self.limit is not None else ""
+        if self.verdict is Verdict.EXPIRE:
+            bad = f", {_trouble_of(self.backup)}" if self.backup.is_bad else ""
+            return (f"{words}, limit {limit}{bad}" if limit else f"{words}, not kept by age{bad}",)
+        if self.limit is not None and self.age < self.limit:
+            return (*self.notes, f"{words}, kept for {limit}")
+        return self.notes
 
     def __str__(self) -> str:
         return f"{self.verdict}: {'; '.join(self.reasons)}"
@@ -153,9 +176,10 @@ def _plan_source(
         _note_counts([backup for backup in dated if backup.kind is kind and not backup.is_bad], rule, notes)
     unreadable = sum(1 for backup in backups if backup.is_unreadable)
     for backup in backups:
-        reasons = _unconditional_reasons(backup, rules, holds, now, unreadable)
-        reasons += notes.get(backup.id, ())
-        yield backup.id, _decide(backup, reasons, rules, now)
+        rule = rules.get(backup.kind) if backup.kind else None
+        own_notes = _unconditional_notes(backup, rule, holds, now, unreadable)
+        own_notes += notes.get(backup.id, ())
+        yield backup.id, _decide(backup, own_notes, rule, now)
 
 
 def _note_newest(dated: Sequence[RetainedBackup], notes: dict[str, list[str]]) -> None:
@@ -246,32 +270,28 @@ def _note_buckets(
             notes[backup.id].append(f"newest of its {words}, {found} of {count}")
 
 
-def _unconditional_reasons(
-    backup: RetainedBackup,
-    rules: Mapping[BackupKind, KeepRule],
-    holds: Mapping[str, str],
-    now: datetime,
-    unreadable: int,
+def _unconditional_notes(
+    backup: RetainedBackup, rule: KeepRule | None, holds: Mapping[str, str], now: datetime, unreadable: int
 ) -> list[str]:
     """Say what keeps a backup whatever the rules are: holds, use, and everything unknown."""
-    reasons = []
+    notes = []
     if backup.id in holds:
-        reasons.append(f"held: {holds[backup.id]}")
+        notes.append(f"held: {holds[backup.id]}")
     if backup.is_in_use:
-        reasons.append("a restore or a restore test is reading it")
+        notes.append("a restore or a restore test is reading it")
     if backup.unknown:
-        reasons.append(backup.unknown)
+        notes.append(backup.unknown)
     if backup.is_unreadable:
-        reasons.append("its manifest cannot be read")
+        notes.append("its manifest cannot be read")
     elif unreadable:
-        reasons.append("another manifest of this source cannot be read, so nothing of the source expires")
+        notes.append("another manifest of this source cannot be read, so nothing of the source expires")
     elif backup.state is not BackupStatus.COMPLETE:
-        reasons.append(f"{backup.state}, there is no backup to expire")
+        notes.append(f"{backup.state}, there is no backup to expire")
     else:
-        reasons += _unknown_age(backup, now)
-    if backup.kind not in rules:
-        reasons.append(f"no retention rule for {backup.kind}" if backup.kind else "its kind is not known")
-    return reasons
+        notes += _unknown_age(backup, now)
+    if rule is None:
+        notes.append(f"no retention rule for {backup.kind}" if backup.kind else "its kind is not known")
+    return notes
 
 
 def _unknown_age(backup: RetainedBackup, now: datetime) -> list[str]:
@@ -284,26 +304,11 @@ def _unknown_age(backup: RetainedBackup, now: datetime) -> list[str]:
     return []
 
 
-def _decide(
-    backup: RetainedBackup, reasons: list[str], rules: Mapping[BackupKind, KeepRule], now: datetime
-) -> Decision:
+def _decide(backup: RetainedBackup, notes: list[str], rule: KeepRule | None, now: datetime) -> Decision:
     """Add what the age says, and conclude."""
-    rule = rules.get(backup.kind) if backup.kind else None
-    if rule and backup.recovery_point_at is not None and backup.state is BackupStatus.COMPLETE:
-        age = now - backup.recovery_point_at
-        if rule.age is not None and age < rule.age:
-            reasons.append(f"{_old(backup, age)}, kept for {_duration(rule.age)}")
-        elif not reasons:
-            spent = f"limit {_duration(rule.age)}" if rule.age is not None else "not kept by age"
-            bad = f", {_trouble_of(backup)}" if backup.is_bad else ""
-            return Decision(backup=backup, verdict=Verdict.EXPIRE, reasons=(f"{_old(backup, age)}, {spent}{bad}",))
-    return Decision(backup=backup, verdict=Verdict.KEEP, reasons=tuple(reasons))
-
-
-def _old(backup: RetainedBackup, age: timedelta) -> str:
-    return f"{backup.kind}, {format_duration(max(age.total_seconds(), 0.0))} old"
-
-
-@lru_cache  # the limits of a few rules are printed a million times
-def _duration(limit: timedelta) -> str:
-    return format_duration(limit.total_seconds())
+    if rule is None or backup.recovery_point_at is None or backup.state is not BackupStatus.COMPLETE:
+        return Decision(backup, Verdict.KEEP, tuple(notes), None, None)
+    age = now - backup.recovery_point_at
+    is_young = rule.age is not None and age < rule.age
+    verdict = Verdict.KEEP if notes or is_young else Verdict.EXPIRE
+    return Decision(backup, verdict, tuple(notes), age, rule.age)
