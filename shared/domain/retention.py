@@ -172,8 +172,8 @@ def _plan_source(
     dated = [backup for backup in complete if backup.recovery_point_at and backup.recovery_point_at <= now]
     _note_newest(dated, notes)
     _note_trouble(backups, dated, notes)
-    for kind, rule in rules.items():
-        _note_counts([backup for backup in dated if backup.kind is kind and not backup.is_bad], rule, notes)
+    for kind, counted in rules.items():
+        _note_counts([backup for backup in dated if backup.kind is kind and not backup.is_bad], counted, notes)
     unreadable = sum(1 for backup in backups if backup.is_unreadable)
     for backup in backups:
         rule = rules.get(backup.kind) if backup.kind else None
