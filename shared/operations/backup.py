@@ -34,6 +34,7 @@ from shared.postgres.snapshot import Snapshot, open_snapshot
 from shared.postgres.tools import Toolset, choose_client
 from shared.repository.repository import Repository
 from shared.repository.writer import ObjectWriter, StoredFile, WrittenObjects
+from shared.units import format_instant
 
 ATTEMPTS_WHEN_CHANGED = 3
 _PREVIOUS_MANIFESTS = 3
@@ -72,6 +73,34 @@ class BackupPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackupResult:
+    """A complete backup and what its manifest says."""
+
+    manifest: Manifest
+    status: str = "complete"
+
+    def document(self) -> dict[str, object]:
+        """Return the result in JSON's own types."""
+        manifest = self.manifest
+        return {
+            "backup_id": manifest.backup_id,
+            "source": manifest.source,
+            "kind": manifest.kind.value,
+            "status": self.status,
+            "recovery_point_at": format_instant(manifest.recovery_point_at),
+            "duration_seconds": round(manifest.duration_seconds, 3),
+            "dumped_bytes": manifest.dumped_bytes,
+            "stored_bytes": manifest.stored_bytes,
+            "new_bytes": manifest.new_bytes,
+            "table_count": len(manifest.tables),
+            "row_count": manifest.row_count,
+            "warnings": list(manifest.warnings),
+            "excluded": [{"object": item.object, "reason": item.reason} for item in manifest.excluded],
+            "phases": manifest.durations_seconds,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Dumped:
     """What one dump left behind, before it is a manifest."""
 
@@ -86,7 +115,7 @@ class _Dumped:
 
 def run_backup(
     request: BackupRequest, place: BackupPlace, *, now: Callable[[], datetime], on_progress: OnProgress
-) -> Manifest:
+) -> BackupResult:
     """Take one backup.
 
     Args:
@@ -96,7 +125,7 @@ def run_backup(
         on_progress: Told of every step.
 
     Returns:
-        The manifest of the complete backup; it is durable and was read back.
+        The complete backup; its manifest is durable and was read back.
 
     Raises:
         GoldcopyError: Why there is no backup. Nothing but unnamed objects is left behind.
@@ -113,7 +142,7 @@ def run_backup(
             catalog.backup_failed(backup_id, error, now())
             raise
         catalog.backup_completed(manifest, digest, now())
-    return manifest
+    return BackupResult(manifest=manifest)
 
 
 class _BackupInTheMaking:
@@ -201,16 +230,15 @@ class _BackupInTheMaking:
             excluded_tables=preflight.excluded_tables,
             excluded_data=preflight.excluded_data,
             excluded_schemas=preflight.excluded_schemas,
+            estimated_bytes=preflight.estimated_bytes,
         )
         with self._timer.phase("dump"), start_dump(request, folder) as dump:
-            reading = DumpReading(dump, writer, request.policy.jobs + 1, self._on_progress)
-            try:
+            with DumpReading(dump, writer, request.policy.jobs + 1, self._on_progress) as reading:
                 toc = dump.toc()
                 facts = read_source_facts(snapshot)
                 reading.expect(facts.estimated_bytes)
-            finally:
                 reading.wait()
-            stored = reading.store_leftovers(folder, _facts_files(facts))
+                stored = reading.store_leftovers(folder, _facts_files(facts))
         with self._timer.phase("store"):
             self._on_progress("store", 0, None)
             written = writer.finish()

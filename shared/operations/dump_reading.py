@@ -1,8 +1,9 @@
 """Follow the growing files of a dump with several threads and hand them to the object writer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from types import TracebackType
 
 from shared.operations.progress import OnProgress
 from shared.postgres.dump import END_MARKER, RunningDump
@@ -21,6 +22,17 @@ class DumpReading:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="dump-reader")
         self._readers = [self._pool.submit(self._read_files) for _ in range(threads)]
 
+    def __enter__(self) -> "DumpReading":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave no reader behind: an error of the caller's, an interrupt among them, ends the dump they follow."""
+        if error is not None:
+            self._dump.stop(error)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
     def expect(self, estimated_bytes: int) -> None:
         """Set what progress counts towards."""
         self._estimated_bytes = estimated_bytes
@@ -34,11 +46,8 @@ class DumpReading:
         Raises:
             GoldcopyError: The first failure of any reader; pg_dump is stopped then.
         """
-        try:
-            for reader in as_completed(self._readers):
-                reader.result()
-        finally:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        for reader in as_completed(self._readers):
+            reader.result()
         self._dump.finish()
         return self._stored
 
@@ -64,7 +73,7 @@ class DumpReading:
             self._dump.stop(error)
             raise
 
-    def _counted(self, chunks):  # type: ignore[no-untyped-def]
+    def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             yield chunk
             self._on_progress("dump", self._dump.read_bytes, self._estimated_bytes)

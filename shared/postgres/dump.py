@@ -32,6 +32,8 @@ _CHUNK_BYTES = 1 << 20
 _PUNCH_BYTES = 16 << 20
 _POLL_SECONDS = 0.004
 _LIST_SECONDS = 0.2
+_WAITING_SHARE = 8
+_WAITING_FLOOR_BYTES = 64 << 20
 _MINIMUM_FREE_BYTES = 64 << 20
 
 
@@ -43,6 +45,7 @@ class DumpRequest:
         excluded_tables: (schema, name) of tables to leave out entirely.
         excluded_data: (schema, name) of tables to leave empty.
         excluded_schemas: Schemas to leave out.
+        estimated_bytes: About how large the dump will be.
     """
 
     toolset: Toolset
@@ -52,6 +55,13 @@ class DumpRequest:
     excluded_tables: Sequence[tuple[str, str]] = ()
     excluded_data: Sequence[tuple[str, str]] = ()
     excluded_schemas: Sequence[str] = ()
+    estimated_bytes: int = 0
+
+    @property
+    def waiting_limit_bytes(self) -> int:
+        """How much may wait for readers before pg_dump is paused: a share of the dump, between a floor and the limit."""
+        share = max(self.estimated_bytes // _WAITING_SHARE, _WAITING_FLOOR_BYTES)
+        return min(share, self.policy.scratch_limit_bytes)
 
 
 @dataclass(slots=True)
@@ -116,10 +126,11 @@ class DumpFile:
 class RunningDump:
     """A pg_dump at work; use it through `start_dump`."""
 
-    def __init__(self, child: Child, folder: Path, policy: DumpPolicy, now_seconds: Callable[[], float]) -> None:
+    def __init__(self, child: Child, folder: Path, request: DumpRequest, now_seconds: Callable[[], float]) -> None:
         self._child = child
         self._folder = folder
-        self._policy = policy
+        self._policy = request.policy
+        self._limit_bytes = request.waiting_limit_bytes
         self._now_seconds = now_seconds
         self._lock = Lock()
         self._open: dict[str, DumpFile] = {}
@@ -127,7 +138,7 @@ class RunningDump:
         self._queue: Queue[DumpFile | None] = Queue()
         self._toc_ready = Event()
         self._toc: Toc | None = None
-        self._failure: GoldcopyError | None = None
+        self._failure: BaseException | None = None
         self._moved_at = now_seconds()
         self._read_bytes = 0
         self._written_mark = (0, 0)
@@ -192,7 +203,7 @@ class RunningDump:
             self._read_bytes += count
             self._moved_at = self._now_seconds()
 
-    def stop(self, reason: GoldcopyError) -> None:
+    def stop(self, reason: BaseException) -> None:
         """End the run for a reason of the caller's."""
         with self._lock:
             self._failure = self._failure or reason
@@ -260,13 +271,12 @@ class RunningDump:
     def _guard(self) -> None:
         written, waiting = self._measure()
         now = self._now_seconds()
-        mark = (written, len(self._child.stderr_tail))
+        mark = (written, self._child.stderr_bytes)
         if mark != self._written_mark:
             self._written_mark, self._moved_at = mark, now
         self.peak_scratch_bytes = max(self.peak_scratch_bytes, waiting)
-        limit = self._policy.scratch_limit_bytes
-        if waiting > limit:
-            self._hold_back(limit)
+        if waiting > self._limit_bytes:
+            self._hold_back(self._limit_bytes)
         if now - self._moved_at > self._policy.stall_after.total_seconds():
             raise ProgramStalled(
                 f"the dump made no progress for {_minutes(self._policy.stall_after)}",
@@ -314,7 +324,7 @@ def start_dump(
     with request.address.child_environment() as environment, start_program(
         dump_arguments(request, folder), environment=environment
     ) as child:
-        dump = RunningDump(child, folder, request.policy, now_seconds)
+        dump = RunningDump(child, folder, request, now_seconds)
         try:
             yield dump
         finally:

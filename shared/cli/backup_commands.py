@@ -1,0 +1,91 @@
+"""goldcopy backup, backups, show."""
+
+import click
+
+from shared.cli.output import emit, finding_lines, json_option, printable, progress, table
+from shared.domain.backup import BackupKind
+from shared.units import format_bytes, format_duration
+from shared.wiring import open_workspace
+
+
+@click.command()
+@click.argument("source")
+@click.option("--kind", type=click.Choice([kind.value for kind in BackupKind]), default="manual", show_default=True)
+@click.option("--reason", default="", help="Why; kept with the backup and in the audit trail.")
+@json_option
+@click.pass_obj
+def backup(config: str | None, source: str, kind: str, reason: str, *, as_json: bool) -> None:
+    """Take one backup of SOURCE now."""
+    with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
+        result = workspace.back_up(source, BackupKind(kind), reason, on_progress=on_progress)
+    document = result.document()
+    emit(document, _backup_lines(document), as_json=as_json)
+
+
+def _backup_lines(document: dict) -> list[str]:  # type: ignore[type-arg]
+    lines = [
+        f"Backup {document['backup_id']} of {document['source']} is complete: {format_bytes(document['dumped_bytes'])}, "
+        f"{document['table_count']} tables, {document['row_count']:,} rows, {format_duration(document['duration_seconds'])}",
+        f"  stored {format_bytes(document['stored_bytes'])}, of which new {format_bytes(document['new_bytes'])}; "
+        f"recovery point {document['recovery_point_at']}",
+    ]
+    lines += [f"  ! {printable(warning)}" for warning in document["warnings"]]
+    lines += [f"  left out on purpose: {printable(item['object'])} ({printable(item['reason'])})" for item in document["excluded"]]
+    lines.append(f"  not proven yet: goldcopy restore-test {document['backup_id']}")
+    return lines
+
+
+@click.command()
+@click.argument("source", required=False)
+@json_option
+@click.pass_obj
+def backups(config: str | None, source: str | None, *, as_json: bool) -> None:
+    """List the backups, newest first."""
+    with open_workspace(config) as workspace:
+        rows = workspace.list_backups(source)
+    lines = table(
+        ("backup", "kind", "status", "recovery point", "dumped", "new", "rows", "proven", "held"),
+        (
+            (
+                row["backup_id"],
+                row["kind"],
+                row["status"],
+                row["recovery_point_at"] or "-",
+                format_bytes(row["dumped_bytes"] or 0),
+                format_bytes(row["new_bytes"] or 0),
+                f"{row['row_count'] or 0:,}",
+                row["proven_at"] or "not proven",
+                "held" if row["held"] else "",
+            )
+            for row in rows
+        ),
+    )
+    emit({"backups": rows}, lines if rows else ["There are no backups yet: goldcopy backup SOURCE"], as_json=as_json)
+
+
+@click.command()
+@click.argument("backup_id")
+@json_option
+@click.pass_obj
+def show(config: str | None, backup_id: str, *, as_json: bool) -> None:
+    """Show one backup: its manifest's facts and its restore tests."""
+    with open_workspace(config) as workspace:
+        document = workspace.show(backup_id)
+    emit(document, _show_lines(document), as_json=as_json)
+
+
+def _show_lines(document: dict) -> list[str]:  # type: ignore[type-arg]
+    lines = [
+        f"{document['backup_id']}: {document['kind']} backup of {document['source']}, {document['status']}",
+        f"  recovery point {document['recovery_point_at']}, finished {document['finished_at']}",
+        f"  {format_bytes(document['dumped_bytes'] or 0)} in {document['table_count']} tables, {document['row_count'] or 0:,} rows; "
+        f"stored {format_bytes(document['stored_bytes'] or 0)}, new {format_bytes(document['new_bytes'] or 0)}",
+        f"  server {document.get('server_version')}, client {document.get('client_version')}",
+        f"  proven {document['proven_at'] or 'not yet'}" + (", held" if document["held"] else ""),
+    ]
+    lines += [f"  ! {printable(warning)}" for warning in document["warnings"]]
+    lines += [f"  left out on purpose: {printable(item['object'])} ({printable(item['reason'])})" for item in document["excluded"]]
+    for test in document["restore_tests"]:
+        lines.append(f"  restore test {test['started_at']}: {test['outcome']}, {test['tables_proven']} tables proven")
+        lines += [f"  {line}" for line in finding_lines(test["findings"], test["not_measured"])]
+    return lines

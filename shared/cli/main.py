@@ -1,0 +1,122 @@
+"""The `goldcopy` command: finds its subcommands, turns errors into sentences and exit codes."""
+
+import json
+import os
+import signal
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points
+from types import FrameType
+
+import click
+
+from shared.errors import GoldcopyError, Interrupted
+
+COMMANDS = {
+    "audit": "shared.cli.repository_commands:audit",
+    "backup": "shared.cli.backup_commands:backup",
+    "backups": "shared.cli.backup_commands:backups",
+    "check": "shared.cli.setup_commands:check",
+    "cleanup": "shared.cli.repository_commands:cleanup",
+    "demo": "shared.cli.demo_command:demo",
+    "hold": "shared.cli.repository_commands:hold",
+    "init": "shared.cli.setup_commands:init",
+    "rebuild-catalog": "shared.cli.repository_commands:rebuild_catalog",
+    "release": "shared.cli.repository_commands:release",
+    "restore": "shared.cli.restore_commands:restore",
+    "restore-test": "shared.cli.restore_commands:restore_test",
+    "show": "shared.cli.backup_commands:show",
+    "tools": "shared.cli.setup_commands:tools",
+    "verify": "shared.cli.repository_commands:verify",
+}
+ENTRY_POINT_GROUP = "goldcopy.commands"
+
+EPILOG = "Exit codes: 0 done and good, 1 it ran and found something bad, 2 usage or configuration, 3 could not be measured or carried out, 130 interrupted."  # noqa: E501
+
+
+class Commands(click.Group):
+    """Loads a command only when it is called: the start stays fast, and flows bring Prefect only for their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command, those of other packages included."""
+        del ctx
+        return sorted({*COMMANDS, *(found.name for found in entry_points(group=ENTRY_POINT_GROUP))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command."""
+        del ctx
+        command = _load(cmd_name)
+        if command is not None and all(parameter.name != "config" for parameter in command.params):
+            command.params.append(_config_option())
+        return command
+
+
+def _load(name: str) -> click.Command | None:
+    if name in COMMANDS:
+        module, _, attribute = COMMANDS[name].partition(":")
+        return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+    for found in entry_points(group=ENTRY_POINT_GROUP, name=name):
+        return found.load()  # type: ignore[no-any-return]
+    return None
+
+
+def _config_option() -> click.Option:
+    """The same option behind the verb as before it."""
+
+    def remember(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+        ctx.obj = value or ctx.obj
+
+    return click.Option(
+        ["--config"], metavar="PATH", expose_value=False, callback=remember, help="Configuration file."
+    )
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", metavar="PATH", help="Configuration file (default: $GOLDCOPY_CONFIG, else ./goldcopy.toml).")
+@click.version_option(package_name="goldcopy")
+@click.pass_context
+def cli(ctx: click.Context, config: str | None) -> None:
+    """Back up Postgres databases and prove that every backup restores."""
+    ctx.obj = config
+
+
+def main() -> None:
+    """Run the command line and end with its exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    as_json = "--json" in sys.argv
+    try:
+        result = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _report(Interrupted("interrupted", hint="Nothing half-done counts; run the command again."), as_json=as_json)
+        sys.exit(Interrupted.exit_code)
+    except GoldcopyError as error:
+        _report(error, as_json=as_json)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _interrupt(_signal_number: int, _frame: FrameType | None) -> None:
+    """End on SIGTERM as on Ctrl-C, so that children are stopped and the catalog says what happened."""
+    raise KeyboardInterrupt
+
+
+def _report(error: GoldcopyError, *, as_json: bool) -> None:
+    """Print an error: for people on stderr, and as the one document on stdout where that was asked for."""
+    click.secho(f"error: {error.message}", fg="red", bold=True, err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+    if as_json:
+        document = {"code": error.code, "kind": type(error).__name__, "message": error.message, "hint": error.hint}
+        click.echo(json.dumps({"error": document, "exit_code": error.exit_code}, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
