@@ -68,6 +68,12 @@ def minimal_environment(**additions: str) -> dict[str, str]:
     return {"PATH": os.defpath} | passed_on | {"LANG": "C", "LC_ALL": "C"} | additions
 
 
+def installer_environment() -> dict[str, str]:
+    """Return an environment for pip or uv: the minimal one and what says where packages come from."""
+    wanted = re.compile(r"(?i)(PIP|UV)_.*|(HTTPS?|ALL|NO)_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|XDG_.*|NETRC")
+    return {name: value for name, value in os.environ.items() if wanted.fullmatch(name)} | minimal_environment()
+
+
 def search_path() -> tuple[Path, ...]:
     """Return the folders of PATH that exist, in order."""
     folders = (Path(part) for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if part)
