@@ -23,7 +23,8 @@ GoldcopyError                      exit 3
 │  ├─ DigestMismatch         51             stored bytes differ from the recorded digest
 │  ├─ ManifestInvalid        52             a manifest that cannot be trusted or read
 │  └─ DecryptionFailed       53             wrong identity, or damage inside the sealed bytes
-├─ CatalogProblem            60    retry
+├─ CatalogProblem            60    retry    the metadata store cannot be read or written
+│  └─ CatalogRefused         61             password, permission, read-only, disk full, newer than this Goldcopy
 ├─ RunConflict               65             another run holds the source
 ├─ RestoreRefused            70             the destination is not empty, or is the source
 ├─ RetentionRefused          71             a hold, or the last proven backup
@@ -206,6 +207,13 @@ class CatalogProblem(GoldcopyError):
 
     code = 60
     retryable = True
+
+
+class CatalogRefused(CatalogProblem):
+    """The metadata store said no, and will say so again: password, permission, disk full, a newer schema."""
+
+    code = 61
+    retryable = False
 
 
 class RunConflict(GoldcopyError):
