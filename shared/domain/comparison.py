@@ -3,6 +3,7 @@
 Pure: readings in, findings out. A finding names the object and says numbers; it never holds a value of a row.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,8 @@ from shared.domain.proof import Finding, Severity
 
 _DAMAGED_HINT = "Do not rely on this backup: restore-test an older one, and take a new one now."
 _MANY = 20
+_NAME = re.compile(r'("(?:[^"]|"")+")|([^".]+)')
+_QUOTES = re.compile('""')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,19 @@ class ContentDifference:
 def qualified(schema: str, name: str) -> str:
     """Name an object for people: `public.orders`, with quotes only around names that need them."""
     return ".".join(part if _is_plain(part) else '"' + part.replace('"', '""') + '"' for part in (schema, name))
+
+
+def parse_qualified(text: str, parts: int = 2) -> tuple[str, ...]:
+    """Read `schema.table` or `"odd schema".table`; names are taken as they are, nothing is folded to lower case.
+
+    Raises:
+        ValueError: It does not have exactly `parts` names.
+    """
+    names = [_QUOTES.sub('"', quoted[1:-1]) if quoted else plain for quoted, plain in _NAME.findall(text)]
+    if _NAME.sub("", text) != "." * (parts - 1) or len(names) != parts or "" in names:
+        form = ".".join(("schema", "table", "column")[:parts])
+        raise ValueError(f"{text!r} is not of the form {form}; put names with dots or spaces between double quotes")
+    return tuple(names)
 
 
 def differs(record: TableRecord, reading: TableReading) -> bool:

@@ -217,7 +217,6 @@ class _Unpacking:
                 self._note(file, "file-missing", "no stored object of the backup holds it")
 
     def _take_bundle(self, step: _Step, opened: _Opened) -> None:
-        held = {file.member: file for file in step.files}
         if opened.finding is None:
             try:
                 contents = _bundle_members(b"".join(opened.chunks))
@@ -226,9 +225,9 @@ class _Unpacking:
                     step, _damage("object-sealing", step.record.key, f"is not a readable bundle: {error}")
                 )
             else:
-                for member, file in held.items():
-                    if member in contents:
-                        self._write_whole(file, contents[member])
+                for file in step.files:
+                    if file.member in contents:
+                        self._write_whole(file, contents[file.member])
                 return
         self._done.update(file.path for file in step.files)
 

@@ -77,7 +77,7 @@ def run_pg_restore(
         dump_folder: Directory-format dump.
         address: The database; its role must be allowed to do what the dump does.
         options: How.
-        on_progress: Told of finished entries as `restore data` and then `restore indexes`.
+        on_progress: Told of finished entries as step `restore`.
 
     Returns:
         What happened; errors in the dump or the database are messages, not exceptions.
@@ -135,6 +135,7 @@ class _Watch:
     _began: float = field(default_factory=monotonic_seconds)
     _moved_at: float = field(default_factory=monotonic_seconds)
     _data_ended_at: float | None = None
+    _in_data: bool = False
     _descriptions: dict[int, str] = field(default_factory=dict)
     _done: int = 0
     _copied_bytes: int = 0
@@ -151,15 +152,15 @@ class _Watch:
             item = self._reader.feed(line)
             if item is not None:
                 self._note(item)
-            elif self._data_ended_at is None and line.startswith("pg_restore: creating INDEX"):
-                self._data_ended_at = self._moved_at  # a single transaction prints no finished items
 
     def _note(self, item: RestoreItem) -> None:
         is_data = self._descriptions.get(item.dump_id) in _DATA
-        if is_data and item.has_finished:
+        if is_data and item.state == "finished" or self._in_data and not is_data and item.state == "processing":
             self._data_ended_at = self._moved_at
-        self._done += item.has_finished
-        self._on_progress("restore data" if is_data else "restore", self._done, len(self._descriptions))
+        self._in_data = is_data and item.state == "processing"
+        if item.state != "launching":
+            self._done += 1
+            self._on_progress("restore", self._done, len(self._descriptions))
 
     def require_progress(self, address: DatabaseAddress, stall_seconds: float) -> None:
         """Ask the server, when pg_restore was silent for a while, whether anything still moves.

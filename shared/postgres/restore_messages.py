@@ -47,12 +47,13 @@ class RestoreItem:
     Attributes:
         dump_id: Its number in the table of contents.
         label: The entry as pg_restore prints it, such as `TABLE DATA orders`.
-        has_finished: False when it began.
+        state: `launching` and `finished` of an entry that a parallel job works on, `processing` of one that is done
+            before the next line.
     """
 
     dump_id: int
     label: str
-    has_finished: bool
+    state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,7 @@ class MessageReader:
         self._messages: list[RestoreMessage] = []
         self._toc_entry = ""
         self._open: tuple[str, str] | None = None
-        self._ignored_count = 0
+        self._has_ignored = False
         self._error_count = 0
 
     def feed(self, line: str) -> RestoreItem | None:
@@ -155,9 +156,8 @@ class MessageReader:
         """Return all messages, with what the exit status and pg_restore's own count add to them."""
         self._close()
         messages = list(self._messages)
-        if self._ignored_count > self._error_count:
-            missed = self._ignored_count - self._error_count
-            messages.append(_unknown(f"pg_restore ignored {missed} errors more than were read from it"))
+        if self._has_ignored and not self._error_count:
+            messages.append(_unknown("pg_restore says that it ignored errors, and printed none"))
         if exit_code != 0 and not any(message.verdict is not Verdict.EXPECTED for message in messages):
             expected_errors = exit_code == 1 and self._error_count > 0
             if not expected_errors:
@@ -174,8 +174,8 @@ class MessageReader:
             return
         level, text = self._open
         self._open = None
-        if count := re.match(r"errors ignored on restore: (\d+)", text):
-            self._ignored_count = int(count[1])
+        if text.startswith("errors ignored on restore: "):
+            self._has_ignored = True  # its number is no count: a job that met one error counts all its later entries
         elif level != "warning":
             self._error_count += 1
         table = _COPY_FAILED.search(text)
@@ -186,12 +186,15 @@ def judge_message(text: str, about: str) -> RestoreMessage:
     """Judge one message by the rules, and take row data out of it."""
     for rule in RULES:
         if rule.pattern.search(text):
-            return RestoreMessage(text=_without_data(text), object=about, verdict=rule.verdict, reason=rule.reason)
-    return RestoreMessage(text=_without_data(text), object=about, verdict=Verdict.UNKNOWN)
+            return RestoreMessage(text=without_data(text), object=about, verdict=rule.verdict, reason=rule.reason)
+    return RestoreMessage(text=without_data(text), object=about, verdict=Verdict.UNKNOWN)
 
 
-def _without_data(text: str) -> str:
-    """Drop quoted values after a colon (`invalid input syntax for type integer: "secret"`), keep names."""
+def without_data(text: str) -> str:
+    """Take row data out of a server's message.
+
+    Quoted values after a colon go (`invalid input syntax for type integer: "secret"`), names stay.
+    """
     if named := _COPY_FAILED.search(text):
         return text[: named.end()] + _VALUE.sub(": (a value)", text[named.end() :])
     return _VALUE.sub(": (a value)", text)
@@ -199,7 +202,7 @@ def _without_data(text: str) -> str:
 
 def _item(text: str) -> RestoreItem | None:
     match = _ITEM.fullmatch(text)
-    return RestoreItem(dump_id=int(match[2]), label=match[3], has_finished=match[1] == "finished") if match else None
+    return RestoreItem(dump_id=int(match[2]), label=match[3], state=match[1]) if match else None
 
 
 def _status(exit_code: int) -> str:

@@ -49,12 +49,12 @@ def test_row_data_reaches_no_message() -> None:
 def test_items_tell_progress_by_dump_id() -> None:
     reader = MessageReader()
     items = [item for line in TRANSCRIPT.splitlines() if (item := reader.feed(line))]
-    assert [(item.dump_id, item.has_finished) for item in items] == [
-        (2, False),
-        (2661, False),
-        (2662, False),
-        (2662, True),
-        (2661, True),
+    assert [(item.dump_id, item.state) for item in items] == [
+        (2, "processing"),
+        (2661, "launching"),
+        (2662, "launching"),
+        (2662, "finished"),
+        (2661, "finished"),
     ]
 
 
