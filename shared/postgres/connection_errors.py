@@ -171,5 +171,5 @@ def explain_connection_failure(
 
 
 def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if re.search(r"\w", line)]
     return lines[-1][:300] if lines else "no message"
