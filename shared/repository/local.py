@@ -99,7 +99,7 @@ class LocalStore:
         return _stored(key, facts) if path.is_file() else None
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield the objects whose key begins with `prefix`, in the order of the keys' UTF-8 bytes."""
+        """Yield the objects whose key begins with `prefix`; those of one folder in the order of their names' bytes."""
         check_prefix(prefix)
         folder, _, _ = prefix.rpartition("/")
         yield from self._walk(self._root / folder, f"{folder}/" if folder else "", prefix)

@@ -171,7 +171,7 @@ class S3Store:
         )
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield the objects whose key begins with `prefix`, in the order of the keys' UTF-8 bytes."""
+        """Yield the objects whose key begins with `prefix`; those of one folder in the order of their names' bytes."""
         for page in self._pages(prefix):
             for entry in page.get("Contents", ()):
                 key = entry["Key"].removeprefix(self._bucket.prefix)

@@ -56,7 +56,7 @@ class ObjectStore(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield the objects whose key begins with `prefix`, in key order."""
+        """Yield the objects whose key begins with `prefix`; those of one folder in the order of their names' bytes."""
         ...
 
     def folders(self, prefix: str) -> tuple[str, ...]:
