@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from shared.catalog.columns import clean_text
 from shared.catalog.models import BACKUP, BACKUP_OBJECT, BACKUP_TABLE, STORED_OBJECT
 from shared.catalog.records import BackupFacts, ObjectRow, TableRow
 from shared.domain.manifest import Manifest
@@ -40,13 +41,14 @@ def manifest_values(manifest: Manifest, manifest_sha256: str) -> dict[str, Any]:
 
 
 def facts_of_manifest(manifest: Manifest, manifest_sha256: str) -> BackupFacts:
-    """Return what the repository knows of a backup."""
+    """Return what the repository knows of a backup, as the catalog would hold it."""
+    values = manifest_values(manifest, manifest_sha256)
     return BackupFacts(
-        row=manifest_values(manifest, manifest_sha256),
+        row={name: clean_text(value) if isinstance(value, str) else value for name, value in values.items()},
         tables=tuple(
             TableRow(
-                schema=table.schema,
-                name=table.name,
+                schema=clean_text(table.schema),
+                name=clean_text(table.name),
                 rows=table.rows,
                 plain_bytes=table.plain_bytes,
                 fingerprint=table.fingerprint,

@@ -74,12 +74,14 @@ class HistoryReader:
         query = query.order_by(VERIFICATION.c.finished_at.desc(), VERIFICATION.c.id.desc()).limit(limit)
         return tuple(verification_record(row) for row in self._rows(query))
 
-    def holds(self, backup_id: str | None = None, *, include_released: bool = False) -> tuple[HoldRow, ...]:
-        """Return holds, oldest first; only those in force unless asked for all."""
-        query = _filtered(select(HOLD), [(HOLD.c.backup_id, backup_id)])
-        if not include_released:
-            query = query.where(HOLD.c.released_at.is_(None))
-        return tuple(hold_record(row) for row in self._rows(query.order_by(HOLD.c.placed_at, HOLD.c.id)))
+    def holds(self, backup_id: str | None = None) -> tuple[HoldRow, ...]:
+        """Return all holds, released ones included, oldest first."""
+        query = _filtered(select(HOLD), [(HOLD.c.backup_id, backup_id)]).order_by(HOLD.c.placed_at, HOLD.c.id)
+        return tuple(hold_record(row) for row in self._rows(query))
+
+    def holds_in_force(self, backup_id: str | None = None) -> tuple[HoldRow, ...]:
+        """Return the holds that have not been released, oldest first."""
+        return tuple(hold for hold in self.holds(backup_id) if hold.released_at is None)
 
     def runs(
         self, source: str | None = None, *, state: RunState | None = None, limit: int | None = None

@@ -169,13 +169,12 @@ def require_backup(connection: Connection, backup_id: str) -> Any:
 def record_manifest(connection: Connection, manifest: Manifest, manifest_sha256: str, now: datetime) -> None:
     """Write everything that a manifest says, whatever the catalog knew of the backup before.
 
-    What only the catalog knows (proof, holds, tests, the run) stays as it is.
+    What only the catalog knows (proof, holds, tests, the run) stays as it is; but a proof of another manifest is none.
     """
     backup_id = manifest.backup_id
     lock_source(connection, manifest.source, now, kind=manifest.source_kind)
-    before = connection.execute(
-        select(BACKUP.c.started_at, BACKUP.c.status).where(BACKUP.c.id == backup_id)
-    ).one_or_none()
+    known = (BACKUP.c.started_at, BACKUP.c.status, BACKUP.c.manifest_sha256)
+    before = connection.execute(select(*known).where(BACKUP.c.id == backup_id)).one_or_none()
     values = manifest_values(manifest, manifest_sha256) | {"error_code": None, "error_message": ""}
     if before is None:
         connection.execute(insert(BACKUP).values(id=backup_id, status=BackupStatus.COMPLETE.value, **values))
@@ -183,6 +182,8 @@ def record_manifest(connection: Connection, manifest: Manifest, manifest_sha256:
         # A cleanup that has begun goes on: only it may take the mark away, by removing the backup.
         expiring = before.status == BackupStatus.EXPIRING.value
         status = BackupStatus.EXPIRING if expiring else BackupStatus.COMPLETE
+        if before.manifest_sha256 not in {"", manifest_sha256}:
+            values |= {"proven_at": None, "test_outcome": ""}  # what was proven was another manifest
         connection.execute(update(BACKUP).where(BACKUP.c.id == backup_id).values(status=status.value, **values))
     _write_tables(connection, backup_id, manifest.tables)
     _write_objects(connection, manifest)
