@@ -49,6 +49,7 @@ class RetainedBackup:
         is_damaged: Whether stored bytes that it names are missing or differ from their digest.
         is_unreadable: Whether a manifest is there that cannot be read or trusted, so what it names is not known.
         is_in_use: Whether a restore or a test reads it now.
+        is_expiring: Whether a cleanup that was interrupted had begun to remove it.
         unknown: Why nothing may be decided about it, in plain words; empty in the usual case.
     """
 
@@ -62,7 +63,13 @@ class RetainedBackup:
     is_damaged: bool = False
     is_unreadable: bool = False
     is_in_use: bool = False
+    is_expiring: bool = False
     unknown: str = ""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a backup at all, or only an attempt that left none."""
+        return self.state is BackupStatus.COMPLETE
 
     @property
     def is_bad(self) -> bool:
@@ -167,13 +174,17 @@ def _plan_source(
 ) -> Iterator[tuple[str, Decision]]:
     """Decide for one source, by backup id; `backups` are its own, newest first."""
     notes: dict[str, list[str]] = defaultdict(list)
-    complete = [backup for backup in backups if backup.state is BackupStatus.COMPLETE and not backup.is_unreadable]
     # A recovery point in the future is a wrong clock: such a backup stays, and it never stands in for the newest one.
-    dated = [backup for backup in complete if backup.recovery_point_at and backup.recovery_point_at <= now]
+    dated = [
+        b for b in backups if b.exists and not b.is_unreadable and b.recovery_point_at and b.recovery_point_at <= now
+    ]
+    # Nor does one that may be half gone, or that nobody can vouch for.
+    standing = [backup for backup in dated if not backup.is_expiring and not backup.unknown]
+    _note_newest(standing, notes)
     _note_newest(dated, notes)
-    _note_trouble(backups, dated, notes)
+    _note_trouble(backups, dated, standing, notes)
     for kind, counted in rules.items():
-        _note_counts([backup for backup in dated if backup.kind is kind and not backup.is_bad], counted, notes)
+        _note_counts([backup for backup in standing if backup.kind is kind and not backup.is_bad], counted, notes)
     unreadable = sum(1 for backup in backups if backup.is_unreadable)
     for backup in backups:
         rule = rules.get(backup.kind) if backup.kind else None
@@ -187,8 +198,9 @@ def _note_newest(dated: Sequence[RetainedBackup], notes: dict[str, list[str]]) -
 
     A newest one that is known to be bad stays, and so does the newest that is not: the words promise both.
     """
-    _note_first(dated, notes, "newest complete backup", lambda backup: backup.state is BackupStatus.COMPLETE)
-    _note_first(dated, notes, "newest complete backup that is not known to be bad", lambda backup: not backup.is_bad)
+    _note_first(dated, notes, "newest complete backup", lambda backup: backup.exists)
+    _note_first(dated, notes, "newest complete backup that is whole", lambda backup: not backup.is_damaged)
+    _note_first(dated, notes, "newest complete backup not known to be bad", lambda backup: not backup.is_bad)
     _note_first(dated, notes, "newest proven backup", lambda backup: backup.proven_at is not None)
     _note_first(dated, notes, "newest proven backup that is still good", _is_soundly_proven)
 
@@ -209,13 +221,16 @@ def _is_soundly_proven(backup: RetainedBackup) -> bool:
 
 
 def _note_trouble(
-    backups: Sequence[RetainedBackup], dated: Sequence[RetainedBackup], notes: dict[str, list[str]]
+    backups: Sequence[RetainedBackup],
+    dated: Sequence[RetainedBackup],
+    standing: Sequence[RetainedBackup],
+    notes: dict[str, list[str]],
 ) -> None:
     """Keep proven backups while newer ones fail, or fail their test."""
-    newest = _newness(dated[0]) if dated else (_BEGINNING, "")
+    newest = _newness(standing[0]) if standing else (_BEGINNING, "")
     attempts_fail = any(b.state is BackupStatus.FAILED and _newness(b) > newest for b in backups)
     proven = [backup for backup in dated if backup.proven_at is not None]
-    good = next(filter(_is_soundly_proven, proven), None)
+    good = next(filter(_is_soundly_proven, standing), None)
     bad = next((b for b in dated if b.is_bad and (good is None or _newness(b) > _newness(good))), None)
     if attempts_fail:
         for backup in proven or [backup for backup in dated if not backup.is_bad]:
@@ -285,7 +300,7 @@ def _unconditional_notes(
         notes.append("its manifest cannot be read")
     elif unreadable:
         notes.append("another manifest of this source cannot be read, so nothing of the source expires")
-    elif backup.state is not BackupStatus.COMPLETE:
+    elif not backup.exists:
         notes.append(f"{backup.state}, there is no backup to expire")
     else:
         notes += _unknown_age(backup, now)
@@ -306,7 +321,7 @@ def _unknown_age(backup: RetainedBackup, now: datetime) -> list[str]:
 
 def _decide(backup: RetainedBackup, notes: list[str], rule: KeepRule | None, now: datetime) -> Decision:
     """Add what the age says, and conclude."""
-    if rule is None or backup.recovery_point_at is None or backup.state is not BackupStatus.COMPLETE:
+    if rule is None or backup.recovery_point_at is None or not backup.exists:
         return Decision(backup, Verdict.KEEP, tuple(notes), None, None)
     age = now - backup.recovery_point_at
     is_young = rule.age is not None and age < rule.age

@@ -189,7 +189,7 @@ def test_the_newest_complete_that_is_bad_does_not_stand_in_for_one_that_is_not()
     result = plan([daily(10, is_damaged=True), daily(11), daily(12)])
 
     assert expired_ids(result) == ["daily-12"]
-    assert "newest complete backup that is not known to be bad" in words(result, "daily-11")
+    assert "newest complete backup not known to be bad" in words(result, "daily-11")
 
 
 def test_a_kind_without_rule_and_a_kind_not_known_stay() -> None:

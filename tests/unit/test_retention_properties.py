@@ -62,6 +62,8 @@ def histories(draw: st.DrawFn) -> tuple[History, dict[str, str]]:
                 is_damaged=complete and draw(st.integers(0, 7)) == 0,
                 is_in_use=draw(st.integers(0, 15)) == 0,
                 is_unreadable=complete and draw(st.integers(0, 30)) == 0,
+                is_expiring=complete and draw(st.integers(0, 9)) == 0,
+                unknown="not in the catalog" if complete and draw(st.integers(0, 15)) == 0 else "",
             )
         )
     holds = {backup.id: "audit" for backup in backups if draw(st.integers(0, 9)) == 0}
@@ -98,15 +100,19 @@ def test_the_promises_of_invariant_4_hold(drawn: tuple[History, dict[str, str]],
     assert not gone & holds.keys(), "a held backup expires"
     for source in ("app", "shop"):
         complete = complete_of(backups, source)
-        proven = [backup for backup in complete if backup.proven_at]
-        for words, own in (
-            ("complete", complete),
-            ("complete and not bad", [backup for backup in complete if not backup.is_bad]),
-            ("proven", proven),
-            ("proven and not bad", [backup for backup in proven if not backup.is_bad]),
-        ):
-            kept = newest(own)
-            assert kept is None or kept.id not in gone, f"the newest {words} backup expires"
+        standing = [backup for backup in complete if not backup.is_expiring and not backup.unknown]
+        for own in (complete, standing):
+            proven = [backup for backup in own if backup.proven_at]
+            for words, candidates in (
+                ("complete", own),
+                ("complete and whole", [backup for backup in own if not backup.is_damaged]),
+                ("complete and not bad", [backup for backup in own if not backup.is_bad]),
+                ("proven", proven),
+                ("proven and whole", [backup for backup in proven if not backup.is_damaged]),
+                ("proven and not bad", [backup for backup in proven if not backup.is_bad]),
+            ):
+                kept = newest(candidates)
+                assert kept is None or kept.id not in gone, f"the newest {words} backup expires"
 
 
 @sweep
@@ -148,6 +154,7 @@ def test_unknowns_stay(drawn: tuple[History, dict[str, str]], rules: Rules) -> N
             or backup.state is not BackupStatus.COMPLETE
             or backup.is_in_use
             or backup.source in unreadable_sources
+            or backup.unknown
             or at is None
             or at > NOW
         ):
