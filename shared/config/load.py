@@ -143,3 +143,9 @@ def _plain(message: str) -> str:
     if message == "Field required":
         return "this key is missing"
     return message.removeprefix("Value error, ")
+
+
+def tools_folder_without_config(default: Path, environment: Mapping[str, str] | None = None) -> Path:
+    """Where fetched tools lie when there is no configuration: `$GOLDCOPY_TOOLS`, else `default`."""
+    environment = os.environ if environment is None else environment
+    return Path(environment.get("GOLDCOPY_TOOLS") or default).resolve()

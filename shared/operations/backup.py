@@ -16,7 +16,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from shared.catalog.engine import Catalog
-from shared.domain.backup import BackupId, BackupKind
+from shared.domain.backup import BackupId, BackupKind, BackupStatus
 from shared.domain.manifest import Manifest
 from shared.domain.proof import Severity
 from shared.domain.source import Source
@@ -38,6 +38,7 @@ from shared.units import format_instant
 
 ATTEMPTS_WHEN_CHANGED = 3
 _PREVIOUS_MANIFESTS = 3
+_RUNS_LOOKED_AT = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,3 +297,16 @@ def _facts_files(facts: SourceFacts) -> dict[str, bytes]:
         "settings.sql": facts.settings_sql.encode("utf-8", "surrogateescape"),
         "schema.json": json.dumps(facts.schema, sort_keys=True, ensure_ascii=True).encode(),
     }
+
+
+def find_earlier_result(
+    catalog: Catalog, repository: Repository, source: str, run_reference: str | None
+) -> BackupResult | None:
+    """Return the backup that this firing of a schedule made already, so that starting it twice gives one backup."""
+    if not run_reference:
+        return None
+    done = {run.id for run in catalog.runs(source, limit=_RUNS_LOOKED_AT) if run.run_reference == run_reference}
+    for row in catalog.backups(source, statuses=[BackupStatus.COMPLETE], limit=_RUNS_LOOKED_AT):
+        if row.run_id in done:
+            return BackupResult(manifest=repository.read_manifest(source, row.id))
+    return None

@@ -1,0 +1,180 @@
+"""What can be done with one configuration: every command and every flow calls one of these."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from shared.catalog.records import BackupRow
+from shared.clock import utc_now
+from shared.config.load import load_config
+from shared.domain.backup import BackupKind
+from shared.domain.source import Source
+from shared.errors import UsageProblem
+from shared.operations.audit import run_audit
+from shared.operations.backup import BackupPlace, BackupRequest, BackupResult, find_earlier_result, run_backup
+from shared.operations.cleanup import CleanupResult, run_cleanup
+from shared.operations.holds import place_hold, release_hold
+from shared.operations.listing import backup_document, shown_backup
+from shared.operations.progress import OnProgress, no_progress
+from shared.operations.rebuild import rebuild_catalog
+from shared.operations.restore import RestoreRequest, RestoreResult, run_restore
+from shared.operations.restore_testing import RestoreTestRequest, RestoreTestResult, run_restore_test
+from shared.operations.verify import VerifyResult, run_verify
+from shared.postgres.scratch import clear_leftovers
+from shared.wiring.checking import check_everything
+from shared.wiring.parts import Parts
+
+
+@contextmanager
+def open_workspace(config_path: str | None = None) -> Iterator["Workspace"]:
+    """Open what a configuration names; parts are opened when first used and closed at the end.
+
+    Raises:
+        ConfigInvalid: The configuration cannot be used.
+    """
+    workspace = Workspace(Parts(load_config(config_path)))
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+
+
+class Workspace:
+    """One configuration's sources, repository and catalog."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.state_folder = parts.config.state_folder
+        self.sources: Mapping[str, Source] = parts.config.sources
+        self.overall_concurrency = parts.config.file.limits.backups_at_once
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._parts.close()
+
+    def due_sources(self, kind: BackupKind, now: datetime) -> list[str]:
+        """Name the sources that the standard deployments back up: those without a schedule of their own."""
+        del kind, now
+        return sorted(name for name, source in self.sources.items() if not source.schedule.own)
+
+    def back_up(
+        self,
+        source: str,
+        kind: BackupKind,
+        reason: str = "",
+        *,
+        on_progress: OnProgress = no_progress,
+        run_reference: str | None = None,
+    ) -> BackupResult:
+        """Take one backup; for a `run_reference` that made one already, return that one."""
+        parts = self._parts
+        request = BackupRequest(
+            source=parts.config.source(source),
+            address=parts.address(source),
+            kind=kind,
+            reason=reason,
+            run_reference=run_reference,
+        )
+        repository = parts.repository_for_writing(utc_now())
+        earlier = find_earlier_result(parts.catalog, repository, source, run_reference)
+        if earlier is not None:
+            return earlier
+        clear_leftovers(parts.config.scratch_folder)
+        place = BackupPlace(
+            repository=repository,
+            catalog=parts.catalog,
+            toolsets=parts.toolsets,
+            recipients=repository.description.recipients,
+            scratch_folder=parts.config.scratch_folder,
+            upload_threads=parts.config.file.limits.upload_threads,
+            tool_version=version("goldcopy"),
+        )
+        return run_backup(request, place, now=utc_now, on_progress=on_progress)
+
+    def list_backups(self, source: str | None = None) -> list[dict[str, Any]]:
+        """Return the rows of every backup, newest first."""
+        if source is not None:
+            self._parts.config.source(source)
+        return [backup_document(row) for row in self._parts.catalog.backups(source)]
+
+    def show(self, backup_id: str) -> dict[str, Any]:
+        """Return one backup with its restore tests."""
+        row = self._backup(backup_id)
+        return shown_backup(row, self._parts.catalog)
+
+    def test_restore(
+        self, subject: str | None = None, pick: str = "newest", *, on_progress: OnProgress = no_progress
+    ) -> RestoreTestResult:
+        """Restore a backup to a scratch server and prove it.
+
+        Args:
+            subject: A source, a backup id, or None where there is one source only.
+            pick: newest, oldest or random; of a source.
+            on_progress: Told of every step.
+        """
+        source, backup_id = self._subject(subject)
+        parts = self._parts
+        clear_leftovers(parts.config.scratch_folder)
+        request = RestoreTestRequest(
+            source=source,
+            backup_id=backup_id,
+            pick=pick,
+            checks_path=parts.config.checks_path(source),
+        )
+        raise NotImplementedError(request)
+
+    def verify(
+        self, backup_ids: Sequence[str] | None = None, *, on_progress: OnProgress = no_progress
+    ) -> VerifyResult:
+        """Read stored bytes again; of all backups when `backup_ids` is None."""
+        ids = None if backup_ids is None else [self._backup(backup_id).id for backup_id in backup_ids]
+        return run_verify(self._parts.repository(), self._parts.catalog, ids, utc_now(), on_progress)
+
+    def clean_up(
+        self, source: str | None = None, *, dry_run: bool = False, on_progress: OnProgress = no_progress
+    ) -> CleanupResult:
+        """Expire what the policy lets go."""
+        raise NotImplementedError
+
+    def hold(self, backup_id: str, reason: str) -> dict[str, Any]:
+        """Place a hold."""
+        row = self._backup(backup_id)
+        place_hold(self._parts.catalog, row.id, reason=reason, now=utc_now())
+        return {"backup_id": row.id, "held": True, "reason": reason}
+
+    def release(self, backup_id: str, reason: str) -> dict[str, Any]:
+        """End a hold."""
+        row = self._backup(backup_id)
+        release_hold(self._parts.catalog, row.id, reason=reason, now=utc_now())
+        return {"backup_id": row.id, "held": False, "reason": reason}
+
+    def reconcile(self, now: datetime) -> list[str]:
+        """Close runs whose process died and clear what they left on disk.
+
+        Returns:
+            One line for each.
+        """
+        parts = self._parts
+        closed = [f"{run.operation} of {run.source or 'all sources'}" for run in parts.catalog.reclaim_lost_runs(now)]
+        return closed + list(clear_leftovers(parts.config.scratch_folder))
+
+    def check(self, source: str | None = None, *, on_progress: OnProgress = no_progress) -> dict[str, Any]:
+        """Preflight of everything the configuration names, or of one source."""
+        return check_everything(self._parts, [source] if source else sorted(self.sources), utc_now(), on_progress)
+
+    def _backup(self, prefix: str) -> BackupRow:
+        return self._parts.catalog.find_backup(prefix)
+
+    def _subject(self, subject: str | None) -> tuple[str, str | None]:
+        if subject is None:
+            if len(self.sources) != 1:
+                raise UsageProblem(
+                    "which source or backup?", hint=f"Name one of: {', '.join(sorted(self.sources)) or 'none yet'}."
+                )
+            return next(iter(self.sources)), None
+        if subject in self.sources:
+            return subject, None
+        row = self._backup(subject)
+        return row.source, row.id
