@@ -29,7 +29,7 @@ bench: setup-dev ## Measure Goldcopy beside the plain tools and print the number
 	@$(python) -m tests.bench.run
 
 docs: setup ## Write the generated pages of docs/ anew
-	@$(python) -m shared.errors_page
+	@$(python) -m tests.support.errors_page
 
 lock: setup-dev ## Resolve the dependencies anew and write the lock files
 	@$(compile) -o .ci/uv.lock .ci/uv.in
@@ -40,7 +40,7 @@ clean: ## Remove what was made here: .venv, caches, the demo's folder (never a r
 	@rm -rf .venv build dist goldcopy-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find flows shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-setup:
+setup: ## Make .venv with the goldcopy command; the other targets do it by themselves
 	@.ci/make-venv requirements.lock
 
 setup-dev:

@@ -1,13 +1,14 @@
 """Make the sample database, and let a day pass in it.
 
-Everything is made on the server with SQL (see the `sql` folder) from hashes of a seed: no row travels there, and the same
-seed gives the same database, row by row. It holds a little of everything that real databases hold.
+Everything is made on the server with SQL (see the `sql` folder) from hashes of a seed: no row travels there, and the
+same seed gives the same database, row by row. It holds a little of everything that real databases hold.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import pairwise
 
 from psycopg import Connection
 
@@ -144,7 +145,7 @@ def _steps(script: str, values: dict[str, int]) -> Iterator[str]:
     text = files("shared.demo").joinpath("sql", script).read_text(encoding="utf-8")
     filled = _PLACEHOLDER.sub(lambda found: str(values[found[1]]), text)
     starts = [0, *(found.start() for found in _STEP_LINE.finditer(filled)), len(filled)]
-    for begin, end in zip(starts, starts[1:], strict=False):
+    for begin, end in pairwise(starts):
         yield filled[begin:end]
 
 
