@@ -15,7 +15,14 @@ from shared.clock import monotonic_seconds, wait
 from shared.errors import CatalogRefused, ConfigInvalid
 
 BUSY_SECONDS = 60.0
-_CONNECT_SECONDS = 10
+_POSTGRES_DEFAULTS = {
+    "connect_timeout": "10",
+    "application_name": "goldcopy",
+    "gssencmode": "disable",  # Supabase's pooler answers GSS negotiation in a way that libpq 15 takes for an error
+    "keepalives_idle": "60",  # the catalog is idle while a long dump runs, and firewalls forget
+    "keepalives_interval": "10",
+    "keepalives_count": "6",
+}
 _WRITES = "goldcopy_writes"
 _SUPPORTED = "Write sqlite:///path/to/catalog.db or postgresql+psycopg://user@host/database."
 
@@ -64,6 +71,8 @@ def open_database(url: str, *, read_only: bool = False) -> Database:
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, read_only=read_only)
+    given = {name: value for name, value in parsed.query.items() if name in _POSTGRES_DEFAULTS}
+    options = {"options": _with_read_only(parsed)} if read_only else {}
     engine = create_engine(
         parsed,
         pool_pre_ping=True,
@@ -71,12 +80,7 @@ def open_database(url: str, *, read_only: bool = False) -> Database:
         max_overflow=20,
         hide_parameters=True,
         # Without prepared statements a pooler in transaction mode may stand in between.
-        connect_args={
-            "connect_timeout": _CONNECT_SECONDS,
-            "application_name": "goldcopy",
-            "prepare_threshold": None,
-        }
-        | ({"options": _with_read_only(parsed)} if read_only else {}),
+        connect_args={**_POSTGRES_DEFAULTS, **given, "prepare_threshold": None, **options},
     )
     return Database(engine, _postgres_label(parsed))
 
