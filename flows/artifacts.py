@@ -138,10 +138,9 @@ def findings(results: Iterable[StepResult]) -> list[Row]:
     """List every finding, and everything that could not be measured, as rows of a table artifact."""
     rows: list[Row] = []
     for result in results:
-        for item in _items(result.document, "findings"):
-            rows.append(_row(result.subject, str(item.get("severity", "")), item, "message"))
-        for item in _items(result.document, "not_measured"):
-            rows.append(_row(result.subject, "not measured", item, "reason"))
+        document, subject = result.document, result.subject
+        rows += [_row(subject, str(item.get("severity", "")), item, "message") for item in _items(document, "findings")]
+        rows += [_row(subject, "not measured", item, "reason") for item in _items(document, "not_measured")]
     return bounded_rows(rows)
 
 

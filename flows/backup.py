@@ -13,7 +13,7 @@ from flows.fan_out import fail_unless_good, publish, run_for_each
 from flows.progress import progress_artifact
 from flows.restore_testing import COLUMNS as TEST_COLUMNS
 from flows.restore_testing import restore_test
-from flows.support import note_lost_runs, open_workspace, run_reference, source_slot, step
+from flows.support import ensure_slots, note_lost_runs, open_workspace, run_reference, source_slot, step
 from shared.clock import utc_now
 from shared.domain.backup import BackupKind
 
@@ -51,12 +51,15 @@ def choose_sources(source: str | None, kind: BackupKind) -> Choice:
 
 
 @step(name="back up", task_run_name="back up {source}")
-def back_up(source: str, kind: BackupKind, reason: str, reference: str, at_once: int) -> Document:
+def back_up(source: str, kind: BackupKind, reason: str, reference: str) -> Document:
     """Take one backup while holding the source's slot."""
-    with source_slot(source, at_once=at_once), progress_artifact("backup", source) as progress:
-        with open_workspace() as workspace:
-            result: Any = workspace.back_up(source, kind, reason, on_progress=progress.note, run_reference=reference)
-            return dict(result.document())
+    with (
+        source_slot(source),
+        progress_artifact("backup", source) as progress,
+        open_workspace() as workspace,
+    ):
+        result: Any = workspace.back_up(source, kind, reason, on_progress=progress.note, run_reference=reference)
+        return dict(result.document())
 
 
 @flow(
@@ -76,8 +79,8 @@ def backup(source: str | None = None, kind: BackupKind = BackupKind.MANUAL, reas
         reason: Why, in your own words; kept with the backup.
     """
     choice = choose_sources(source, kind)
-    reference = run_reference()
-    given = {"kind": kind, "reason": reason, "reference": reference, "at_once": choice.at_once}
+    ensure_slots(choice.sources, choice.at_once)
+    given = {"kind": kind, "reason": reason, "reference": run_reference()}
     results = run_for_each(
         back_up, {name: {"source": name, **given} for name in choice.sources}, at_once=choice.at_once
     )

@@ -31,7 +31,7 @@ class Progress:
         self._newest: tuple[str, int, int | None] = ("start", 0, None)
 
     def note(self, step: str, done: int, total: int | None, /) -> None:
-        """Keep the newest word; a new step is also logged. Returns at once: the network is another thread's business."""
+        """Keep the newest word; a new step is also logged. The network is another thread's business."""
         with self._lock:
             is_new = step != self._newest[0]
             self._newest = (step, done, total)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from shared.config.load import CONFIG_NAME, CONFIG_VARIABLE
 
+# The work pool; the same name stands in prefect.yaml.
+POOL = "goldcopy"
 MARKER = "GOLDCOPY_SUPERVISOR"
 # What a person may have set for another Prefect must not reach ours; the database of the server is theirs to choose.
-_OWN_PREFIXES = ("PREFECT_", "PREFECT__")
 _PASSED_ON = ("PREFECT_SERVER_DATABASE_", "PREFECT_API_DATABASE_", "PREFECT_LOGGING_LEVEL")
 
 SETTINGS = {
@@ -60,7 +61,7 @@ def use_for_this_process(environment: Mapping[str, str]) -> None:
 
 
 def _is_kept(name: str) -> bool:
-    return name.startswith(_PASSED_ON) or not name.startswith(_OWN_PREFIXES)
+    return name.startswith(_PASSED_ON) or not name.startswith("PREFECT_")
 
 
 def config_of_worker() -> Path:

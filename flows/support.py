@@ -1,8 +1,8 @@
 """What every flow shares: the rule for retries, the slot of a source, plain errors, the identity of a run."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,7 +13,6 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.concurrency.sync import concurrency
 from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectAlreadyExists
 from prefect.logging import get_run_logger
 from prefect.tasks import exponential_backoff
 
@@ -33,12 +32,12 @@ LEASE_SECONDS = 60
 SLOT_WAIT_SECONDS = 6 * 3600
 
 
-def open_workspace() -> AbstractContextManager["Workspace"]:
-    """Open what the configuration describes; it is found by GOLDCOPY_CONFIG, else in the working folder."""
+def open_workspace(config: str | None = None) -> AbstractContextManager["Workspace"]:
+    """Open what the configuration describes: the given file, else GOLDCOPY_CONFIG, else the working folder's."""
     # Imported here: deploying loads the flows for their parameters only and needs no drivers.
     from shared.wiring import open_workspace as open_configured
 
-    return open_configured()
+    return open_configured(config)
 
 
 def is_retryable(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - Prefect's signature
@@ -65,6 +64,16 @@ def note_lost_runs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
         workspace.reconcile(utc_now())
 
 
+def note_lost_runs_now(config: str, say: Callable[[str], None]) -> None:
+    """Close catalog runs whose process is gone; a catalog that cannot be reached is told, not fatal."""
+    try:
+        with open_workspace(config) as workspace:
+            for line in workspace.reconcile(utc_now()):
+                say(f"closed in the catalog: {line}")
+    except GoldcopyError as error:
+        say(f"the catalog could not be reconciled: {error}")
+
+
 def run_reference() -> str:
     """Name this run so that the same firing of a schedule counts once, however often Prefect starts it.
 
@@ -80,8 +89,25 @@ def run_reference() -> str:
     return f"schedule:{flow_run.deployment_id}:{format_instant(flow_run.expected_start_time)}"
 
 
+def slot_name(source: str) -> str:
+    """Name of the concurrency limit of one source."""
+    return f"goldcopy-source-{source}"
+
+
+def ensure_slots(sources: Iterable[str], at_once: int) -> None:
+    """Make sure that the limits of some sources, and the one for all backups, exist.
+
+    Done one after another and before the work fans out: two requests that create the same limit at once leave Prefect's
+    SQLite database locked for a minute (3.8.8).
+    """
+    with get_client(sync_client=True) as client:
+        client.upsert_global_concurrency_limit_by_name(OVERALL_LIMIT, at_once)
+        for source in sources:
+            client.upsert_global_concurrency_limit_by_name(slot_name(source), 1)
+
+
 @contextmanager
-def source_slot(source: str, *, at_once: int) -> Iterator[None]:
+def source_slot(source: str) -> Iterator[None]:
     """Hold the one slot of a source and one of the slots for all backups.
 
     The catalog's own claim is what protects a source; these slots make runs wait for each other in Prefect, where a
@@ -90,8 +116,7 @@ def source_slot(source: str, *, at_once: int) -> Iterator[None]:
     Raises:
         RunConflict: The slots stayed taken for hours.
     """
-    names = [OVERALL_LIMIT, f"goldcopy-source-{source}"]
-    _ensure_limits(dict(zip(names, (at_once, 1), strict=True)))
+    names = [OVERALL_LIMIT, slot_name(source)]
     with ExitStack() as slots:
         try:
             slots.enter_context(
@@ -104,14 +129,6 @@ def source_slot(source: str, *, at_once: int) -> Iterator[None]:
             ) from error
         yield
         _give_back(slots)
-
-
-def _ensure_limits(limits: dict[str, int]) -> None:
-    with get_client(sync_client=True) as client:
-        for name, limit in limits.items():
-            # Several sources start in the same moment: another thread may have made the limit just now.
-            with suppress(ObjectAlreadyExists):
-                client.upsert_global_concurrency_limit_by_name(name, limit)
 
 
 def _give_back(slots: ExitStack) -> None:

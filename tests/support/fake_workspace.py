@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from shared import errors
 from shared.clock import monotonic_seconds, wait
@@ -46,7 +46,7 @@ class FakeWorkspace:
             for name, told in self.told()["sources"].items()
         }
 
-    def __enter__(self) -> "FakeWorkspace":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,7 +121,7 @@ class FakeWorkspace:
             }
         )
 
-    def clean_up(self, source: str | None, dry_run: bool, *, on_progress: OnProgress) -> FakeResult:
+    def clean_up(self, source: str | None, *, dry_run: bool, on_progress: OnProgress) -> FakeResult:
         self._note("clean_up", subject=source, dry_run=dry_run)
         self._work("clean_up", source or "*", on_progress)
         return FakeResult({"kept": [1, 2], "expired": [3], "freed_bytes": 1000})

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a folder for PYTHONPATH, not a package
 """Python imports this by itself when its folder is on PYTHONPATH: puts the fake workspace into child processes."""
 
 import os
