@@ -85,9 +85,9 @@ class ContentDifference:
     details: str = ""
 
 
-def qualified(schema: str, name: str) -> str:
+def qualified(*names: str) -> str:
     """Name an object for people: `public.orders`, with quotes only around names that need them."""
-    return ".".join(part if _is_plain(part) else '"' + part.replace('"', '""') + '"' for part in (schema, name))
+    return ".".join(part if _is_plain(part) else '"' + part.replace('"', '""') + '"' for part in names)
 
 
 def parse_qualified(text: str, parts: int = 2) -> tuple[str, ...]:

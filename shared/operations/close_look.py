@@ -5,7 +5,7 @@ partitions of the same root as a multiset (rows of hash partitions on an enum go
 depends on OIDs), and at last the place of the first differing rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from shared.domain.comparison import ContentDifference, ContentVerdict
@@ -79,9 +79,7 @@ def _restored(reader: TableReader, table: TableRecord, key: bytes, order: Sequen
         return count_rows(rows_of_chunks(chunks), key, order)
 
 
-def _describe(
-    reader: TableReader, dump_folder: Path, different: Sequence[TableRecord]
-) -> Mapping[str, ContentDifference]:
+def _describe(reader: TableReader, dump_folder: Path, different: Sequence[TableRecord]) -> dict[str, ContentDifference]:
     found = {table.file: ContentDifference(verdict=ContentVerdict.DIFFERENT) for table in different}
     for table in different[:_DETAILED_TABLES]:
         with reader.chunks(table) as chunks:

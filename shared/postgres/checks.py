@@ -1,8 +1,8 @@
 """Run a source's own checks on a restored database, as a role that can read everything and change nothing.
 
-The role is made for the checks and dropped after them. It logs in itself, so no statement of a check can step back to a
-superuser; each check is one query inside another one, in a READ ONLY transaction, with a time limit. A result that
-leaves this module is a count, an age or a yes or no, never a value of a row.
+The role is made for the checks and dropped after them; it reads every table, bypasses row security and cannot log in.
+Each check is one query inside another one, in a READ ONLY transaction, with a time limit: it can neither hold a second
+statement nor change data. A result that leaves this module is a count, an age or a yes or no, never a value of a row.
 """
 
 import secrets
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import LiteralString, cast
 
 import psycopg
 from psycopg import errors, sql
@@ -85,9 +85,15 @@ def run_checks(
     results = CheckResults()
     if not checks.count:
         return results
+    # A database may be read-only by its own setting; the role for the checks has to be made all the same.
+    writable = DatabaseAddress({**address.parameters, "options": "-c default_transaction_read_only=off"})
     try:
-        with _reading_role(address) as reader, closing(reader.connect(read_only=True)) as connection:
-            _Run(connection, checks, recovery_point_at, results).all(on_check)
+        with closing(writable.connect()) as owner, _reading_role(owner) as role:
+            owner.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(role))
+            try:
+                _Run(owner, checks, recovery_point_at, results).all(on_check)
+            finally:
+                owner.execute("RESET SESSION AUTHORIZATION")
     except (psycopg.Error, GoldcopyError) as error:
         reason = f"the read-only role of the checks could not be used: {_reason(error)}"
         results.not_measured.append(NotMeasured(check="source-checks", object=address.database, reason=reason))
@@ -95,31 +101,26 @@ def run_checks(
 
 
 @contextmanager
-def _reading_role(address: DatabaseAddress) -> Iterator[DatabaseAddress]:
+def _reading_role(owner: _Connection) -> Iterator[sql.Identifier]:
     """Make a role that reads everything, for as long as the checks run."""
-    name, password = f"{_ROLE_PREFIX}{secrets.token_hex(6)}", secrets.token_urlsafe(24)
-    role = sql.Identifier(name)
-    with closing(address.connect()) as owner:
-        verifier = owner.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
-        owner.execute(
-            sql.SQL("CREATE ROLE {} LOGIN BYPASSRLS NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}").format(role, verifier)
-        )
-        try:
-            _grant_reading(owner, role, address.database)
-            yield DatabaseAddress({**address.parameters, "user": name, "password": password})
-        finally:
+    role = sql.Identifier(f"{_ROLE_PREFIX}{secrets.token_hex(6)}")
+    owner.execute(sql.SQL("CREATE ROLE {} NOLOGIN BYPASSRLS NOSUPERUSER NOCREATEDB NOCREATEROLE").format(role))
+    try:
+        _grant_reading(owner, role)
+        yield role
+    finally:
+        if owner.info.server_version < 140000:
             owner.execute(sql.SQL("DROP OWNED BY {}").format(role))
-            owner.execute(sql.SQL("DROP ROLE {}").format(role))
+        owner.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
-def _grant_reading(owner: _Connection, role: sql.Identifier, database: str) -> None:
-    owner.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), role))
+def _grant_reading(owner: _Connection, role: sql.Identifier) -> None:
     if owner.info.server_version >= 140000:
         owner.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(role))
         return
     schemas = owner.execute("SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_'").fetchall()
     for (schema,) in schemas:
-        place = sql.Identifier(cast(str, schema))
+        place = sql.Identifier(str(schema))
         owner.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(place, role))
         owner.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(place, role))
 
@@ -136,22 +137,22 @@ class _Run:
         self._results = results
 
     def all(self, on_check: Callable[[int], None]) -> None:
-        checks = self._checks
-        everything = (*checks.rows, *checks.zero_rows, *checks.row_security, *checks.freshness, *checks.expected)
-        for done, check in enumerate(everything, 1):
-            match check:
-                case RowMinimum(table=(schema, table)):
-                    self._run("check-rows", qualified(schema, table), partial(self._row_minimum, check))
-                case ZeroRows(label=label):
-                    self._run("check-zero-rows", label, partial(self._zero_rows, check))
-                case RowSecurity(table=(schema, table)):
-                    self._run("check-row-security", qualified(schema, table), partial(self._row_security, check))
-                case Freshness(column=(schema, table, column)):
-                    name = f"{qualified(schema, table)}.{column}"
-                    self._run("check-freshness", name, partial(self._freshness, check))
-                case ExpectedValue(label=label):
-                    self._run("check-value", label, partial(self._expected, check))
+        for done, (check, about, ask) in enumerate(self._questions(), 1):
+            self._run(check, about, ask)
             on_check(done)
+
+    def _questions(self) -> Iterator[tuple[str, str, Callable[[], str | None]]]:
+        checks = self._checks
+        for rows in checks.rows:
+            yield "check-rows", qualified(*rows.table), partial(self._row_minimum, rows)
+        for zero in checks.zero_rows:
+            yield "check-zero-rows", zero.label, partial(self._zero_rows, zero)
+        for security in checks.row_security:
+            yield "check-row-security", qualified(*security.table), partial(self._row_security, security)
+        for fresh in checks.freshness:
+            yield "check-freshness", qualified(*fresh.column), partial(self._freshness, fresh)
+        for expected in checks.expected:
+            yield "check-value", expected.label, partial(self._expected, expected)
 
     def _run(self, check: str, about: str, ask: Callable[[], str | None]) -> None:
         """Ask one question; a complaint becomes a finding, a question that fails is not measured."""
@@ -233,7 +234,7 @@ class _Run:
 
 def _own(query: str) -> sql.SQL:
     """Take a query of the source's owner into one of ours."""
-    return sql.SQL(query)  # type: ignore[arg-type]  # it is meant to come from a file
+    return sql.SQL(cast(LiteralString, query))
 
 
 def _reason(error: psycopg.Error | GoldcopyError) -> str:

@@ -87,7 +87,7 @@ def count_rows(rows: Iterable[bytes], key: bytes, order: Sequence[int] | None = 
 
 
 def common_order(columns: Sequence[str], canonical: Sequence[str]) -> tuple[int, ...] | None:
-    """Return the positions that bring fields in the order of `columns` into that of `canonical`; None if they are equal.
+    """Return the positions that bring fields from the order of `columns` into `canonical`; None if they are equal.
 
     Raises:
         ValueError: The two do not name the same columns.

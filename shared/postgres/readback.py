@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import cast
 
@@ -110,7 +111,7 @@ def copy_text(toolset: Toolset, address: DatabaseAddress, statement: str) -> Ite
     Raises:
         ProgramFailed: psql ended badly; raised when the bytes are used up.
     """
-    arguments = [
+    arguments: list[str | Path] = [
         toolset.program("psql"),
         "-XAtq",
         "-v",

@@ -1,8 +1,8 @@
 """Run pg_restore on a directory-format dump: progress, phases, a stall guard, and every message judged.
 
-Always with at least two jobs or in a single transaction. Plain `-j 1` loads a table in another transaction than the one
-that created it, through the free-space map, so that small rows fill old holes and the physical order of rows changes; the
-exact proof would then see a difference where there is none.
+Always with at least two jobs or in a single transaction. Plain `-j 1` loads a table in another transaction than the
+one that created it, through the free-space map, so that small rows fill old holes and the physical order of rows
+changes; the exact proof would then see a difference where there is none.
 """
 
 from collections.abc import Callable, Iterable
@@ -155,7 +155,7 @@ class _Watch:
 
     def _note(self, item: RestoreItem) -> None:
         is_data = self._descriptions.get(item.dump_id) in _DATA
-        if is_data and item.state == "finished" or self._in_data and not is_data and item.state == "processing":
+        if (is_data and item.state == "finished") or (self._in_data and not is_data and item.state == "processing"):
             self._data_ended_at = self._moved_at
         self._in_data = is_data and item.state == "processing"
         if item.state != "launching":

@@ -2,8 +2,8 @@
 
 The exit status of pg_restore says nothing in either direction: it is 0 after a restore that left policies out, and 1
 after one whose only complaint was a setting the server does not know. So every error is judged by the rules below; one
-that no rule knows fails. Row data that a server puts into its messages (`DETAIL: Key (id)=(7)`, `CONTEXT: COPY t, line 1:
-"..."`) is dropped here and reaches no finding.
+that no rule knows fails. Row data that a server puts into its messages (`DETAIL: Key (id)=(7)`, `CONTEXT: COPY t,
+line 1: "..."`) is dropped here and reaches no finding.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Choose entries of a dump's table of contents: all but what a server cannot hold, or chosen tables with what they need.
+"""Choose entries of a dump's table of contents: all but what a server cannot hold, or tables with what they need.
 
 Pure: a table of contents in, entries out. pg_dump lists for every entry what it needs; members of extensions and system
 objects are not in the list, but what needs such a member names the extension itself.

@@ -1,0 +1,227 @@
+"""Prove a restored database: every table's rows, sequences, large objects, roles and every schema object.
+
+What is compared is the source in the dump's own snapshot (the manifest and the sealed `schema.json`) with what the
+restored database gives when it is read back. A difference is a finding that names the object; what the server could not
+hold is not measured.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared.domain.comparison import (
+    ContentDifference,
+    LargeObjectReading,
+    TableReading,
+    capped,
+    compare_large_objects,
+    compare_sequences,
+    compare_table,
+    differs,
+    qualified,
+)
+from shared.domain.manifest import Manifest, TableRecord
+from shared.domain.proof import Finding, NotMeasured, Severity
+from shared.operations.close_look import look_closely
+from shared.operations.progress import OnProgress
+from shared.operations.schema_proof import compare_schemas
+from shared.postgres.archive import Toc, TocEntry
+from shared.postgres.connection import DatabaseAddress
+from shared.postgres.readback import TableReader, UnreadTable, read_large_objects, read_sequence_values
+from shared.postgres.restore_messages import RestoreMessage, Verdict
+from shared.postgres.tools import Toolset
+
+_SETVAL = re.compile(r"setval\('(?:[^']|'')*', (-?\d+), (true|false)\)")
+_LARGE_OBJECT_FILE = re.compile(r"blob_(\d+)\.dat")
+_HINT = "Do not rely on this backup: restore-test an older one, and take a new one now."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A restored database and what it was restored from.
+
+    Attributes:
+        toolset: Client tools that fit the server.
+        address: The database, as a role that may read everything.
+        manifest: What the backup says.
+        dump_folder: The unpacked backup.
+        key: The repository's fingerprint key.
+        toc: The dump's table of contents.
+        left_out: Entries that were not restored, by number with the reason.
+    """
+
+    toolset: Toolset
+    address: DatabaseAddress
+    manifest: Manifest
+    dump_folder: Path
+    key: bytes
+    toc: Toc
+    left_out: Mapping[int, str] = field(default_factory=dict)
+
+    def left_out_entries(self) -> list[TocEntry]:
+        """Return the entries that were not restored."""
+        return [entry for entry in self.toc.entries if entry.dump_id in self.left_out]
+
+
+@dataclass(slots=True)
+class Proof:
+    """What a proof found so far."""
+
+    findings: list[Finding] = field(default_factory=list)
+    not_measured: list[NotMeasured] = field(default_factory=list)
+    tables_proven: int = 0
+    rows_proven: int = 0
+
+    def note_messages(self, messages: Sequence[RestoreMessage]) -> None:
+        """Judge the restore by pg_restore's messages."""
+        for message in messages:
+            match message.verdict:
+                case Verdict.EXPECTED:
+                    continue
+                case Verdict.NOT_MEASURED:
+                    reason = f"{message.reason}: {message.text}"
+                    self.not_measured.append(NotMeasured(check="restore", object=message.object, reason=reason))
+                case Verdict.FATAL | Verdict.UNKNOWN:
+                    self.findings.append(
+                        Finding(
+                            check="restore-message",
+                            severity=Severity.ERROR,
+                            object=message.object or "the restored database",
+                            message=f"pg_restore said: {message.text}",
+                            hint="The object is not restored as it was; mend it at the source, or restore an older backup.",
+                        )
+                    )
+
+
+def prove_restored(restored: Restored, proof: Proof, *, on_progress: OnProgress) -> None:
+    """Compare everything; findings are added to `proof`.
+
+    Raises:
+        SourceProblem: The server is not to be reached.
+        psycopg.Error: The server refuses to be read.
+    """
+    check_contents(restored, proof)
+    prove_tables(restored, restored.manifest.tables, proof, on_progress=on_progress)
+    prove_sequences(restored, proof)
+    prove_large_objects(restored, proof)
+    prove_roles(restored, proof)
+    schema = json.loads((restored.dump_folder / "schema.json").read_bytes())
+    found = compare_schemas(restored.address, schema, restored.manifest, restored.key, restored.left_out_entries())
+    proof.findings += found.findings
+    proof.not_measured += found.not_measured
+
+
+def check_contents(restored: Restored, proof: Proof) -> None:
+    """Make sure that the dump's own table of contents and the manifest name the same tables and files."""
+    in_dump = {(name, entry.schema, entry.tag) for name, entry in restored.toc.data_files().items()}
+    in_manifest = {(table.file, table.schema, table.name) for table in restored.manifest.tables}
+    for file, schema, name in sorted(in_dump ^ in_manifest):
+        where = "only the dump" if (file, schema, name) in in_dump else "only the manifest"
+        proof.findings.append(
+            Finding(
+                check="contents",
+                severity=Severity.ERROR,
+                object=qualified(schema, name),
+                message=f"{where} names its rows, in {file}",
+                hint=_HINT,
+            )
+        )
+
+
+def prove_tables(restored: Restored, tables: Sequence[TableRecord], proof: Proof, *, on_progress: OnProgress) -> None:
+    """Read tables back and compare them with the manifest; where a fingerprint differs, look closely."""
+    left_out = {entry.filename for entry in restored.left_out_entries() if entry.description == "TABLE DATA"}
+    expected = [table for table in tables if table.file not in left_out]
+    for table in tables:
+        if table.file in left_out:
+            _note_left_out(restored, table, proof)
+    encoding = restored.manifest.server.encoding
+    reader = TableReader(restored.toolset, restored.address, restored.key, encoding)
+    readings = reader.read_all(expected, on_read=_counter(expected, on_progress))
+    pairs = list(zip(expected, readings, strict=True))
+    suspects = [table for table, reading in pairs if isinstance(reading, TableReading) and differs(table, reading)]
+    looks = look_closely(reader, restored.dump_folder, suspects, restored.key) if suspects else {}
+    findings = []
+    for table, reading in pairs:
+        finding = _judge(table, reading, looks.get(table.file), proof)
+        findings += [finding] if finding else []
+        if not isinstance(reading, UnreadTable) and (finding is None or finding.severity is not Severity.ERROR):
+            proof.tables_proven += 1
+            proof.rows_proven += table.rows
+    for check in dict.fromkeys(finding.check for finding in findings):
+        proof.findings += capped([finding for finding in findings if finding.check == check], check)
+
+
+def _judge(
+    table: TableRecord, reading: TableReading | UnreadTable, look: ContentDifference | None, proof: Proof
+) -> Finding | None:
+    if isinstance(reading, TableReading):
+        return compare_table(table, reading, look)
+    if reading.is_missing:
+        return compare_table(table, None, None)
+    name = qualified(table.schema, table.name)
+    proof.not_measured.append(NotMeasured(check="table-content", object=name, reason=reading.reason))
+    return None
+
+
+def _note_left_out(restored: Restored, table: TableRecord, proof: Proof) -> None:
+    reasons = [
+        restored.left_out[entry.dump_id] for entry in restored.left_out_entries() if entry.filename == table.file
+    ]
+    name = qualified(table.schema, table.name)
+    proof.not_measured.append(NotMeasured(check="table-content", object=name, reason=reasons[0]))
+
+
+def _counter(tables: Sequence[TableRecord], on_progress: OnProgress) -> Callable[[TableRecord], None]:
+    total_bytes, done_bytes = sum(table.plain_bytes for table in tables), 0
+
+    def count(table: TableRecord) -> None:
+        nonlocal done_bytes
+        done_bytes += table.plain_bytes
+        on_progress("prove", done_bytes, total_bytes)
+
+    return count
+
+
+def prove_sequences(restored: Restored, proof: Proof) -> None:
+    """Compare sequences with the snapshot and with the dump."""
+    dumped: dict[tuple[str, str], tuple[int, bool]] = {}
+    for entry in restored.toc.entries:
+        if entry.description == "SEQUENCE SET" and (match := _SETVAL.search(entry.definition)):
+            dumped[entry.schema, entry.tag] = (int(match[1]), match[2] == "true")
+    out = {(e.schema, e.tag) for e in restored.left_out_entries() if e.description in {"SEQUENCE", "SEQUENCE SET"}}
+    with closing(restored.address.connect(read_only=True)) as connection:
+        readings = read_sequence_values(connection)
+    findings = compare_sequences(restored.manifest.sequences, dumped, readings, frozenset(out))
+    proof.findings += capped(findings, "sequence-value")
+
+
+def prove_large_objects(restored: Restored, proof: Proof) -> None:
+    """Compare the content of every large object."""
+    expected = {}
+    for file in restored.manifest.files:
+        if match := _LARGE_OBJECT_FILE.fullmatch(file.path):
+            oid = int(match[1])
+            expected[oid] = LargeObjectReading(oid=oid, plain_bytes=file.plain_bytes, fingerprint=file.fingerprint)
+    with closing(restored.address.connect(read_only=True)) as connection:
+        proof.findings += compare_large_objects(expected, read_large_objects(connection, restored.key))
+
+
+def prove_roles(restored: Restored, proof: Proof) -> None:
+    """Make sure that every role of the source is there, so that owners, grants and policies mean what they meant."""
+    with closing(restored.address.connect(read_only=True)) as connection:
+        present = {str(row[0]) for row in connection.execute("SELECT rolname FROM pg_catalog.pg_roles").fetchall()}
+    for role in restored.manifest.roles:
+        if role not in present:
+            proof.findings.append(
+                Finding(
+                    check="role-missing",
+                    severity=Severity.ERROR,
+                    object=role,
+                    message="the role is in the backup but not on the restored server",
+                    hint="Create it, or see why roles.sql of the backup did not.",
+                )
+            )

@@ -1,0 +1,347 @@
+"""Restore one backup to a scratch server, prove that it equals the source, keep the evidence.
+
+The order: fetch and unseal with every digest and fingerprint compared, start a server of the source's own major version,
+create the roles and the database, pg_restore, the database's settings; here the database is usable, and the recovery time
+ends. Then the proof, and the source's own checks. Damage is an outcome (failed), not an exception; what could not be
+carried out (no server, no identity, a store that does not answer) is the outcome *not measured*.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from secrets import token_hex
+
+import psycopg
+
+from shared.catalog.engine import Catalog
+from shared.catalog.records import RestoreTestResult, RunRow
+from shared.clock import monotonic_seconds
+from shared.domain.manifest import Manifest
+from shared.domain.proof import Finding, NotMeasured, Outcome, Severity, overall_outcome
+from shared.domain.restore_testing import Pick
+from shared.domain.source_checks import SourceChecks
+from shared.errors import DecryptionFailed, GoldcopyError, IntegrityProblem, Interrupted, ProgramFailed
+from shared.operations.fetch import fetch_backup
+from shared.operations.progress import OnProgress, PhaseTimer
+from shared.operations.proving import Proof, Restored, prove_restored
+from shared.operations.scratch_database import ScratchDatabase, open_scratch_database
+from shared.operations.scratch_space import require_bytes
+from shared.postgres.archive import read_toc
+from shared.postgres.checks import run_checks
+from shared.postgres.connection import DatabaseAddress
+from shared.postgres.restore import RestoreOptions, run_pg_restore, write_use_list
+from shared.postgres.restore_messages import Verdict
+from shared.postgres.restore_selection import without_extensions
+from shared.postgres.tools import Toolset
+from shared.repository.repository import Repository
+from shared.repository.sealing import Identity
+from shared.units import format_instant
+
+_SERVER_SIZE_RATIO = 2.0
+"""How much larger a restored database is than its dump, indexes included; measured between 1.2 and 2.2."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreTestRequest:
+    """One backup to test.
+
+    Attributes:
+        source: Name of its source.
+        backup_id: Its whole id.
+        pick: How it was chosen.
+        checks: The source's own checks, or None.
+        jobs: Parallel jobs of pg_restore, at least 2.
+        stall_seconds: End the restore when nothing moves for this long.
+        run_reference: The orchestrator's id of this run, or None.
+    """
+
+    source: str
+    backup_id: str
+    pick: Pick
+    checks: SourceChecks | None = None
+    jobs: int = 2
+    stall_seconds: float = 900.0
+    run_reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreTestPlace:
+    """With what a restore test is made.
+
+    Attributes:
+        scratch_folder: Where the backup is unpacked and the scratch server lives.
+        scratch_address: A configured server to use instead of a throwaway one, as a superuser; or None.
+    """
+
+    repository: Repository
+    catalog: Catalog
+    toolsets: Sequence[Toolset]
+    identities: Sequence[Identity]
+    scratch_folder: Path
+    scratch_address: DatabaseAddress | None
+    tool_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreTestReport:
+    """What a restore test found, as it is recorded.
+
+    Attributes:
+        result: The recorded evidence.
+        damaged_keys: Stored objects that are missing or damaged.
+    """
+
+    result: RestoreTestResult
+    damaged_keys: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, object]:
+        """Return the result as the command line prints it."""
+        result = self.result
+        return {
+            "outcome": result.outcome.value,
+            "restore_test_id": result.id,
+            "backup_id": result.backup_id,
+            "source": result.source,
+            "picked": result.picked,
+            "started_at": format_instant(result.started_at),
+            "finished_at": format_instant(result.finished_at),
+            "findings": [finding_document(finding) for finding in result.findings],
+            "not_measured": [
+                {"check": item.check, "object": item.object, "reason": item.reason} for item in result.not_measured
+            ],
+            "tables_proven": result.tables_proven,
+            "rows_proven": result.rows_proven,
+            "phases": result.phases,
+            "recovery_time_seconds": result.recovery_time_seconds,
+            "source_version": result.source_version,
+            "scratch_version": result.scratch_version,
+        }
+
+
+def finding_document(finding: Finding) -> dict[str, str]:
+    """Return a finding as the command line prints it."""
+    return {
+        "check": finding.check,
+        "severity": finding.severity.value,
+        "object": finding.object,
+        "message": finding.message,
+        "hint": finding.hint,
+    }
+
+
+def run_restore_test(
+    request: RestoreTestRequest, place: RestoreTestPlace, *, now: Callable[[], datetime], on_progress: OnProgress
+) -> RestoreTestReport:
+    """Test one backup and record the evidence.
+
+    Args:
+        request: Which backup, and how.
+        place: With what.
+        now: Clock, aware UTC.
+        on_progress: Told of every step.
+
+    Returns:
+        The evidence; its outcome says whether the backup is proven.
+
+    Raises:
+        BackupUnknown: The catalog does not know the backup, or it is expiring.
+        CatalogProblem: The evidence cannot be recorded.
+        Interrupted: A person ended it.
+    """
+    catalog = place.catalog
+    with catalog.claimed_run(
+        "restore-test",
+        request.source,
+        exclusive=False,
+        now=now,
+        run_reference=request.run_reference,
+        backup_id=request.backup_id,
+    ) as run:
+        test = _RestoreTest(request, place, now, on_progress)
+        _record_start(catalog, test, run)
+        test.run()
+        report = test.report()
+        _record_end(catalog, report, now())
+    return report
+
+
+def _record_start(catalog: Catalog, test: "_RestoreTest", run: RunRow) -> None:
+    """Let the catalog know that a test runs, so that one that is killed is seen."""
+    catalog.record_restore_test_started(
+        test_id=test.test_id,
+        backup_id=test.request.backup_id,
+        picked=test.request.pick.value,
+        now=test.started_at,
+        run=run,
+    )
+
+
+def _record_end(catalog: Catalog, report: RestoreTestReport, now: datetime) -> None:
+    """Keep the evidence; damaged objects are never shared with later backups again."""
+    for key in report.damaged_keys:
+        catalog.mark_object_damaged(key, f"found by restore test {report.result.id}", now)
+    catalog.record_restore_test(report.result, now)
+
+
+class _RestoreTest:
+    """One restore test while it runs."""
+
+    def __init__(
+        self,
+        request: RestoreTestRequest,
+        place: RestoreTestPlace,
+        now: Callable[[], datetime],
+        on_progress: OnProgress,
+    ) -> None:
+        self.request = request
+        self.started_at = now()
+        self.test_id = f"{self.started_at:%Y%m%dT%H%M%SZ}-{request.source}-{token_hex(4)}"
+        self._place = place
+        self._now = now
+        self._on_progress = on_progress
+        self._timer = PhaseTimer()
+        self._phases: dict[str, float] = {}
+        self._proof = Proof()
+        self._damaged_keys: tuple[str, ...] = ()
+        self._source_version = ""
+        self._scratch_version = ""
+        self._recovery_seconds: float | None = None
+
+    def run(self) -> None:
+        """Test; everything but an interruption becomes part of the evidence."""
+        folder = self._place.scratch_folder / f"restore-test-{self.test_id}"
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+            self._test(folder)
+        except Interrupted:
+            raise
+        except DecryptionFailed as error:
+            self._not_measured("fetch", error.message)
+        except IntegrityProblem as error:
+            self._failed("integrity", self.request.backup_id, error)
+        except GoldcopyError as error:
+            self._not_measured("restore-test", error.message)
+        except (psycopg.Error, OSError) as error:
+            self._not_measured("restore-test", str(error).splitlines()[0] if str(error) else type(error).__name__)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def report(self) -> RestoreTestReport:
+        """Add up the evidence."""
+        proof = self._proof
+        outcome = overall_outcome(proof.findings, proof.not_measured)
+        result = RestoreTestResult(
+            id=self.test_id,
+            backup_id=self.request.backup_id,
+            source=self.request.source,
+            picked=self.request.pick.value,
+            outcome=outcome,
+            started_at=self.started_at,
+            finished_at=self._now(),
+            findings=tuple(proof.findings),
+            not_measured=tuple(proof.not_measured),
+            phases=self._phases | self._timer.durations_seconds(),
+            recovery_time_seconds=self._recovery_seconds,
+            tables_proven=proof.tables_proven if outcome is not Outcome.FAILED or proof.tables_proven else 0,
+            rows_proven=proof.rows_proven,
+            source_version=self._source_version,
+            scratch_version=self._scratch_version,
+            tool_version=self._place.tool_version,
+        )
+        return RestoreTestReport(result=result, damaged_keys=self._damaged_keys)
+
+    def _test(self, folder: Path) -> None:
+        began = monotonic_seconds()
+        manifest = self._place.repository.read_manifest(self.request.source, self.request.backup_id)
+        self._source_version = manifest.server.server_version
+        if not self._fetch(manifest, folder):
+            return
+        with open_scratch_database(
+            manifest,
+            folder,
+            toolsets=self._place.toolsets,
+            scratch_folder=self._place.scratch_folder,
+            configured=self._place.scratch_address,
+            timer=self._timer,
+            on_progress=self._on_progress,
+        ) as scratch:
+            self._scratch_version = scratch.version
+            self._proof.findings += scratch.findings
+            restored = self._restore(manifest, folder, scratch)
+            self._recovery_seconds = round(monotonic_seconds() - began, 3)
+            with self._timer.phase("prove"):
+                self._prove(restored)
+            if problem := scratch.problem():
+                raise problem
+
+    def _fetch(self, manifest: Manifest, folder: Path) -> bool:
+        """Unpack the backup; say whether it is whole."""
+        dump_bytes = sum(file.plain_bytes for file in manifest.files)
+        if self._place.scratch_address is None:
+            require_bytes(
+                folder, int(dump_bytes * (1 + _SERVER_SIZE_RATIO)), "the unpacked backup and its scratch server"
+            )
+        fetched = fetch_backup(
+            self._place.repository, manifest, self._place.identities, folder, on_progress=self._on_progress
+        )
+        self._phases |= fetched.phases_seconds
+        self._proof.findings += fetched.findings
+        self._damaged_keys = fetched.damaged_keys
+        return not fetched.findings
+
+    def _restore(self, manifest: Manifest, folder: Path, scratch: ScratchDatabase) -> Restored:
+        toc = read_toc(folder / "toc.dat")
+        selection = without_extensions(toc, scratch.missing_extensions)
+        use_list = write_use_list(folder / "use.list", selection.entries) if selection.left_out else None
+        options = RestoreOptions(jobs=self.request.jobs, use_list=use_list, stall_seconds=self.request.stall_seconds)
+        run = run_pg_restore(scratch.toolset, folder, scratch.address, options, on_progress=self._on_progress)
+        self._phases |= run.phases_seconds
+        if problem := scratch.problem():
+            raise problem
+        fatal = next((message for message in run.messages if message.verdict is Verdict.FATAL), None)
+        if fatal:
+            raise ProgramFailed(
+                f"the restore to the scratch server was cut: {fatal.text}",
+                hint="Look at the machine, then run it again.",
+            )
+        self._proof.note_messages(run.messages)
+        self._proof.findings += scratch.apply_settings(folder)
+        for entry, reason in selection.left_out_of(toc):
+            if entry.description in {"EXTENSION", "TABLE", "FUNCTION", "VIEW", "MATERIALIZED VIEW", "INDEX", "TYPE"}:
+                name = ".".join(part for part in (entry.schema, entry.tag) if part)
+                self._proof.not_measured.append(
+                    NotMeasured(check="restore", object=f"{entry.description.lower()} {name}", reason=reason)
+                )
+        return Restored(
+            toolset=scratch.toolset,
+            address=scratch.address,
+            manifest=manifest,
+            dump_folder=folder,
+            key=self._place.repository.fingerprint_key,
+            toc=toc,
+            left_out=selection.left_out,
+        )
+
+    def _prove(self, restored: Restored) -> None:
+        prove_restored(restored, self._proof, on_progress=self._on_progress)
+        checks = self.request.checks
+        if checks is None:
+            return
+        found = run_checks(
+            restored.address,
+            checks,
+            recovery_point_at=restored.manifest.recovery_point_at,
+            on_check=lambda done: self._on_progress("checks", done, checks.count),
+        )
+        self._proof.findings += found.findings
+        self._proof.not_measured += found.not_measured
+
+    def _failed(self, check: str, about: str, error: GoldcopyError) -> None:
+        self._proof.findings.append(
+            Finding(check=check, severity=Severity.ERROR, object=about, message=error.message, hint=error.hint)
+        )
+
+    def _not_measured(self, check: str, reason: str) -> None:
+        self._proof.not_measured.append(NotMeasured(check=check, object=self.request.backup_id, reason=reason))
