@@ -130,7 +130,12 @@ def test_odd_keys_are_kept_as_they_are(store: ObjectStore, key: str) -> None:
 
 @pytest.mark.parametrize("key", HOSTILE_KEYS)
 def test_a_key_never_leaves_the_store(store: ObjectStore, key: str) -> None:
-    for use in (lambda: store.put(key, b"1"), lambda: store.get(key), lambda: store.stat(key), lambda: store.delete(key)):
+    for use in (
+        lambda: store.put(key, b"1"),
+        lambda: store.get(key),
+        lambda: store.stat(key),
+        lambda: store.delete(key),
+    ):
         with pytest.raises(StoreRefused, match="not allowed"):
             use()
 

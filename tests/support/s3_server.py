@@ -143,12 +143,12 @@ def _start(program: str, folder: Path, ports: dict[str, int], server: S3Server) 
     data = folder / "data"
     data.mkdir()
     arguments = [f"-{name}={port}" for name, port in ports.items()]
+    fixed = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}", f"-s3.config={config}"]
     off = ["-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
     dies_with_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
-            [*dies_with_us, program, "mini", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}", f"-s3.config={config}"]
-            + [*arguments, *off],
+            [*dies_with_us, program, "mini", *fixed, *arguments, *off],
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
