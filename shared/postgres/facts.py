@@ -1,7 +1,7 @@
 """What the source is and holds: its server, tables, sequences, extensions and large objects.
 
-Everything is read in the caller's transaction (the snapshot's), with set-based queries over the system catalogs, so that
-5,000 tables take seconds.
+Everything is read in the caller's transaction (the snapshot's) with set-based queries over the system catalogs, so
+that 5,000 tables take seconds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -117,7 +117,7 @@ class TableFacts:
 
     @property
     def has_dumped_rows(self) -> bool:
-        """Whether pg_dump writes its rows: not of parents, foreign tables, and materialized views (which it refreshes)."""
+        """Whether pg_dump writes its rows: not of parents, foreign tables and (refreshed) materialized views."""
         return self.relkind == "r"
 
     @property
@@ -203,9 +203,7 @@ def read_extensions(connection: Connection) -> tuple[ExtensionRecord, ...]:
 
 def read_large_object_count(connection: Connection) -> int:
     """Count the large objects; their sizes and fingerprints come from the dump."""
-    row: tuple[Any, ...] | None = connection.execute(
-        "SELECT count(*) FROM pg_largeobject_metadata"
-    ).fetchone()
+    row: tuple[Any, ...] | None = connection.execute("SELECT count(*) FROM pg_largeobject_metadata").fetchone()
     return int(row[0]) if row else 0
 
 

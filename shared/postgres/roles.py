@@ -12,10 +12,12 @@ from shared.postgres.facts import Connection
 from shared.postgres.snapshot import quoted
 
 _LIST_SETTINGS = frozenset(
-    "local_preload_libraries search_path session_preload_libraries shared_preload_libraries temp_tablespaces "
-    "unix_socket_directories oauth_validator_libraries".split()
-)
-"""Settings whose stored value is a list of quoted names; ALTER ... SET takes each element on its own (GUC_LIST_QUOTE)."""
+    {
+        "local_preload_libraries", "oauth_validator_libraries", "search_path", "session_preload_libraries",
+        "shared_preload_libraries", "temp_tablespaces", "unix_socket_directories",
+    }
+)  # fmt: skip
+"""Settings stored as a list of quoted names; ALTER ... SET takes each element on its own (GUC_LIST_QUOTE)."""
 
 _ROLES = """
 SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
@@ -129,10 +131,8 @@ def literal(text: str) -> str:
     return " E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in doubled else f"'{doubled}'"
 
 
-def _role_block(  # noqa: PLR0913 - one role's own columns
-    name: str, superuser: bool, inherit: bool, create_role: bool, create_db: bool, login: bool,  # noqa: FBT001, ARG001
-    replication: bool, bypass_rls: bool, limit: int, valid_until: str | None, comment: str | None,  # noqa: FBT001
-) -> str:  # fmt: skip
+def _role_block(*row: Any) -> str:  # noqa: ANN401 - a row of the query above
+    name, superuser, inherit, create_role, create_db, _, replication, bypass_rls, limit, valid_until, comment = row
     role = quoted(name)
     plain = f"NOLOGIN {'INHERIT' if inherit else 'NOINHERIT'} CONNECTION LIMIT {limit}"
     if valid_until:
@@ -179,9 +179,7 @@ def _database_block(before: str, after: str) -> str:
 
 
 def _tolerant(statement: str) -> str:
-    return (
-        f"BEGIN\n{statement};\nEXCEPTION WHEN OTHERS THEN RAISE WARNING 'not applied: %', SQLERRM;\nEND;\n"
-    )
+    return f"BEGIN\n{statement};\nEXCEPTION WHEN OTHERS THEN RAISE WARNING 'not applied: %', SQLERRM;\nEND;\n"
 
 
 def _do(body: str) -> str:

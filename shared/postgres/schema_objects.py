@@ -1,6 +1,17 @@
 """Schema queries for everything that is not a table: functions, types, operators, privileges, comments and the rest."""
 
-from shared.postgres.schema_sql import acl, definition, grants, named, options, own, owner, query, sorted_array, user_schema
+from shared.postgres.schema_sql import (
+    acl,
+    definition,
+    grants,
+    named,
+    options,
+    own,
+    owner,
+    query,
+    sorted_array,
+    user_schema,
+)
 
 _FIRST_USER_OID = 16384
 """Objects without a schema (casts, languages, access methods) are the user's own from here on."""
@@ -256,7 +267,13 @@ def _text_search() -> str:
     parser += "ON pn.oid = p.prsnamespace WHERE p.oid = o.cfgparser)"
     template = "(SELECT format('%I.%I', tn.nspname, p.tmplname) FROM pg_ts_template p JOIN pg_namespace tn "
     template += "ON tn.oid = p.tmplnamespace WHERE p.oid = o.dicttemplate)"
-    parser_parts = ("o.prsstart::text", "o.prstoken::text", "o.prsend::text", "o.prsheadline::text", "o.prslextype::text")
+    parser_parts = (
+        "o.prsstart::text",
+        "o.prstoken::text",
+        "o.prsend::text",
+        "o.prsheadline::text",
+        "o.prslextype::text",
+    )
     kinds = [
         ("configuration", "pg_ts_config", "cfg", definition(("parser", parser), ("tokens", tokens), owner("o.cfgowner"))),
         ("dictionary", "pg_ts_dict", "dict",
@@ -323,7 +340,9 @@ def _publications(version: int) -> str:
 
 def _subscriptions() -> str:
     # The connection string is secret, and whether it is enabled is not restored on purpose: a copy must not subscribe.
-    body = definition(("slot", "s.subslotname"), ("publications", sorted_array("s.subpublications")), owner("s.subowner"))
+    body = definition(
+        ("slot", "s.subslotname"), ("publications", sorted_array("s.subpublications")), owner("s.subowner")
+    )
     return query(
         "quote_ident(s.subname)",
         body,

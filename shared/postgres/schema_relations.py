@@ -1,6 +1,17 @@
 """Schema queries for tables and what hangs on them."""
 
-from shared.postgres.schema_sql import acl, definition, grants, named, options, own, owner, query, sorted_array, user_schema
+from shared.postgres.schema_sql import (
+    acl,
+    definition,
+    grants,
+    named,
+    options,
+    own,
+    owner,
+    query,
+    sorted_array,
+    user_schema,
+)
 
 _OWN_RELATION = f"{user_schema()} AND {own('pg_class', 'c.oid')}"
 _ON_TABLE = f"pg_class c ON c.oid = {{}} JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {_OWN_RELATION}"

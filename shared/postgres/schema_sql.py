@@ -49,7 +49,9 @@ def options(column: str) -> str:
     """Print `key=value` options of foreign data with the values of telling names left out: they may be secrets."""
     secret = "'(pass|pwd|secret|token|key|credential|auth|conninfo|connection|dsn|uri|url)'"
     return (
-        "(SELECT jsonb_agg(CASE WHEN split_part(o, '=', 1) ~* " + secret + " THEN split_part(o, '=', 1) || '=(not shown)' "
+        "(SELECT jsonb_agg(CASE WHEN split_part(o, '=', 1) ~* "
+        + secret
+        + " THEN split_part(o, '=', 1) || '=(not shown)' "
         f"ELSE o END ORDER BY o) FROM unnest({column}) o)"
     )
 

@@ -121,7 +121,8 @@ def _take(connection: Connection, label: str, role: str, clock: Callable[[], dat
         answered_at = clock()
     except psycopg.OperationalError as error:
         raise SourceUnreachable(
-            f"the connection to {label} broke while the snapshot was taken", hint="Look at the server, and run it again."
+            f"the connection to {label} broke while the snapshot was taken",
+            hint="Look at the server, and run it again.",
         ) from error
     except psycopg.Error as error:
         raise SourceRefused(
@@ -129,7 +130,8 @@ def _take(connection: Connection, label: str, role: str, clock: Callable[[], dat
             hint="Connect to Postgres itself or to a pooler in session mode, not to a proxy that limits statements.",
         ) from error
     snapshot_id, began_at, server_at, is_standby, lsn, replayed_at = row or ()
-    assert isinstance(began_at, datetime) and isinstance(server_at, datetime)
+    assert isinstance(began_at, datetime)
+    assert isinstance(server_at, datetime)
     return Snapshot(
         connection=connection,
         snapshot_id=str(snapshot_id),
