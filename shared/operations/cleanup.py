@@ -216,8 +216,7 @@ class _SourceCleanup:
         self._repository.remove_manifest(source, backup_id)
         self._catalog.record_manifest_removed(backup_id, self._now())
         self._delete(expiry.objects)
-        keys = [stored.key for stored in expiry.objects]
-        self._catalog.record_objects_removed(backup_id, keys, expiry.freed_bytes, self._now())
+        self._catalog.record_objects_removed(backup_id, expiry.keys, expiry.freed_bytes, self._now())
         self._catalog.record_expired(backup_id, self._now())
 
     def _require_claim(self, source: str) -> None:

@@ -62,13 +62,16 @@ class Expiry:
         reason: Why, in plain words.
         is_unfinished: Whether an earlier cleanup removed its manifest already.
         files: Its manifest and its files.tsv, where they are stored.
-        objects: Objects that nobody names once this backup and those before it are gone.
+        keys: What nobody names once this backup and those before it are gone; an interrupted cleanup may have removed
+            some of it already.
+        objects: Those of them that are stored.
     """
 
     backup_id: str
     reason: str
     is_unfinished: bool = False
     files: tuple[StoredObject, ...] = ()
+    keys: tuple[str, ...] = ()
     objects: tuple[StoredObject, ...] = ()
 
     @property
@@ -227,26 +230,29 @@ def _attempt(row: BackupRow) -> RetainedBackup:
 
 def _finish(view: SourceView, needed: Counter[str]) -> Iterator[Expiry]:
     """Yield what an interrupted cleanup left undone: the objects of backups whose manifest is gone already."""
-    for backup_id, keys in sorted(view.unfinished.items()):
+    for backup_id, known in sorted(view.unfinished.items()):
+        keys = tuple(key for key in sorted(known) if not needed[key])
         yield Expiry(
             backup_id=backup_id,
             reason="an interrupted cleanup is finished",
             is_unfinished=True,
             files=_stored(view, [files_key(view.source, backup_id)]),
-            objects=_stored(view, [key for key in sorted(keys) if not needed[key]]),
+            keys=keys,
+            objects=_stored(view, keys),
         )
 
 
 def _expire(view: SourceView, oldest_first: Sequence[tuple[str, str]], needed: Counter[str]) -> Iterator[Expiry]:
     """Yield the backups that expire; an object goes with the last one that names it."""
     for backup_id, reason in oldest_first:
-        keys = sorted(view.manifests[backup_id])
-        needed.subtract(keys)
+        needed.subtract(view.manifests[backup_id])
+        keys = tuple(key for key in sorted(view.manifests[backup_id]) if needed[key] <= 0)
         yield Expiry(
             backup_id=backup_id,
             reason=reason,
             files=_stored(view, [manifest_key(view.source, backup_id), files_key(view.source, backup_id)]),
-            objects=_stored(view, [key for key in keys if needed[key] <= 0]),
+            keys=keys,
+            objects=_stored(view, keys),
         )
 
 
