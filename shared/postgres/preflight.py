@@ -97,8 +97,8 @@ def check_source(
 def find_transaction_pooling(connection: Connection, address: DatabaseAddress) -> str:
     """Tell why the connection is not to one server process for as long as it lives; empty when it is.
 
-    A pooler that is idle gives the same process again and again. So a second connection holds a transaction, and with it
-    a process, while the first asks once more: in transaction mode the two must meet.
+    A pooler that is idle gives the same process again and again. So a second connection holds a transaction, and with
+    it a process, while the first asks once more: in transaction mode the two must meet.
     """
     token = token_hex(8)
     connection.execute("SELECT set_config('goldcopy.probe', %s, false)", (token,))

@@ -23,7 +23,8 @@ _LOCKS = """
 SELECT l.relation, coalesce('process ' || l.pid || ' (' || a.usename || ')', 'a prepared transaction'),
     extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, now()))::float8
 FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND l.granted
+    AND l.pid IS DISTINCT FROM pg_backend_pid()
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 # The size function would wait for an ACCESS EXCLUSIVE lock; the planner's page count serves for such tables.
@@ -37,7 +38,7 @@ SELECT c.oid, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), quote
     CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(c.oid, 'SELECT')
          ELSE has_table_privilege(c.oid, 'SELECT') END,
     c.relrowsecurity AND row_security_active(c.oid),
-    CASE WHEN s.relid IS NULL THEN greatest(c.reltuples, 0) ELSE least(greatest(c.reltuples, 0), s.n_live_tup) END::bigint,
+    greatest(c.reltuples, 0)::bigint,
     CASE WHEN c.relkind <> 'r' THEN 0
          WHEN c.oid IN (SELECT relation FROM locked) THEN c.relpages * current_setting('block_size')::bigint
          ELSE coalesce(pg_table_size(c.oid), 0) END,
@@ -47,7 +48,7 @@ SELECT c.oid, n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), quote
              ARRAY(SELECT d.refobjid FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                    AND d.objsubid = 0 AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i'))
          ELSE '{}' END::oid[]
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'S', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     AND (NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                      AND d.objsubid = 0 AND d.deptype = 'e')
@@ -62,7 +63,7 @@ WHERE NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
     AND current_setting('lo_compat_privileges') = 'off' AND NOT {readable}
 GROUP BY 1, 2 ORDER BY 1
 """
-# Before 18 there is no has_largeobject_privilege: the owner's and the granted roles' privileges, as the server adds them up.
+# Before 18 there is no has_largeobject_privilege: add up the owner's and the grantees' privileges as the server does.
 _READABLE_BEFORE_18 = """(pg_has_role(m.lomowner, 'USAGE') OR EXISTS (
     SELECT FROM aclexplode(m.lomacl) x
     WHERE x.privilege_type = 'SELECT' AND CASE x.grantee WHEN 0 THEN true ELSE pg_has_role(x.grantee, 'USAGE') END))"""
@@ -113,7 +114,7 @@ def _large_objects(found: tuple[Any, ...]) -> UnreadableLargeObjects:
     return UnreadableLargeObjects(owner=owner, sql_owner=sql_owner, count=count, examples=tuple(examples))
 
 
-def _relation(*found: Any) -> RelationAccess:  # noqa: ANN401 - a row of the query above
+def _relation(*found: Any) -> RelationAccess:  # a row of the query above
     (
         oid, schema, name, sql_name, sql_schema, relkind, unlogged, may_use_schema, may_select, row_security_active,
         estimated_rows, data_bytes, ancestors,

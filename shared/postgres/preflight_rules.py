@@ -31,7 +31,7 @@ class RelationAccess:
         may_use_schema: USAGE on the schema.
         may_select: SELECT on the relation.
         row_security_active: Whether policies would filter what the dump role reads.
-        estimated_rows: The planner's and the statistics' estimate, whichever is smaller.
+        estimated_rows: The planner's estimate, 0 where there is none.
         data_bytes: Size on disk with toast, without indexes.
         ancestors: OIDs of partitioned parents, of a sequence of its table.
         seems_empty: Whether it has no visible row; False also where nobody looked.
@@ -266,7 +266,7 @@ def _versions(access: SourceAccess, client_major: int) -> Iterator[Finding]:
             check="server-version",
             severity=Severity.ERROR,
             object="server",
-            message=f"the server is Postgres {access.server_version}, and {OLDEST_MAJOR} is the oldest that is supported",
+            message=f"the server is Postgres {access.server_version}, older than the oldest supported, {OLDEST_MAJOR}",
             hint="Upgrade the server, or back it up with its own pg_dump.",
         )
     if client_major < access.server_major:

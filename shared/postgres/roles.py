@@ -131,7 +131,7 @@ def literal(text: str) -> str:
     return " E'" + doubled.replace("\\", "\\\\") + "'" if "\\" in doubled else f"'{doubled}'"
 
 
-def _role_block(*row: Any) -> str:  # noqa: ANN401 - a row of the query above
+def _role_block(*row: Any) -> str:  # a row of the query above
     name, superuser, inherit, create_role, create_db, _, replication, bypass_rls, limit, valid_until, comment = row
     role = quoted(name)
     plain = f"NOLOGIN {'INHERIT' if inherit else 'NOINHERIT'} CONNECTION LIMIT {limit}"

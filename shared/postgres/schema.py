@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.postgres.facts import Connection, reading
+from shared.postgres.schema_code import code_queries
 from shared.postgres.schema_objects import object_queries
 from shared.postgres.schema_relations import relation_queries
 
@@ -80,7 +81,7 @@ def read_schema(connection: Connection) -> Schema:
     _fix_settings(connection)
     version = connection.info.server_version
     schema: Schema = {"reader": {"format": READER_FORMAT}}
-    for object_class, query in (relation_queries(version) | object_queries(version)).items():
+    for object_class, query in (relation_queries(version) | code_queries(version) | object_queries(version)).items():
         with reading(object_class.replace("_", " ")):
             rows: list[tuple[Any, ...]] = connection.execute(query.encode()).fetchall()
         schema[object_class] = {identity: text for identity, text in sorted(rows)}

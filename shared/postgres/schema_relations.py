@@ -148,8 +148,8 @@ def _indexes() -> str:
 
 def _sequences() -> str:
     owned_by = (
-        "(SELECT d.deptype::text || ' ' || d.refobjid::regclass::text || '.' || quote_ident(a.attname) FROM pg_depend d "
-        "JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid "
+        "(SELECT d.deptype::text || ' ' || d.refobjid::regclass::text || '.' || quote_ident(a.attname) "
+        "FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid "
         "WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 "
         "AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1)"
     )

@@ -1,9 +1,14 @@
 """Pieces of SQL that the schema queries share.
 
-Every query yields (identity, definition): the identity is the object's name, stable across a restore (never an OID), the
-definition a jsonb text with sorted keys. The session's search_path is empty, so that every printed name is qualified and
-unqualified catalogs mean pg_catalog.
+Every query yields (identity, definition): the identity is the object's name, stable across a restore (never an OID),
+the definition a jsonb text with sorted keys. The session's search_path is empty, so that every printed name is
+qualified and unqualified catalogs mean pg_catalog.
 """
+
+FIRST_USER_OID = 16384
+"""Objects without a schema (casts, languages, access methods) are the user's own from here on."""
+
+_TELLING_NAMES = "(pass|pwd|secret|token|key|credential|auth|conninfo|connection|dsn|uri|url)"
 
 
 def definition(*pairs: tuple[str, str]) -> str:
@@ -46,14 +51,10 @@ def sorted_array(column: str) -> str:
 
 
 def options(column: str) -> str:
-    """Print `key=value` options of foreign data with the values of telling names left out: they may be secrets."""
-    secret = "'(pass|pwd|secret|token|key|credential|auth|conninfo|connection|dsn|uri|url)'"
-    return (
-        "(SELECT jsonb_agg(CASE WHEN split_part(o, '=', 1) ~* "
-        + secret
-        + " THEN split_part(o, '=', 1) || '=(not shown)' "
-        f"ELSE o END ORDER BY o) FROM unnest({column}) o)"
-    )
+    """Print `name=value` options of foreign data; values of telling names are left out, since they may be secrets."""
+    name = "split_part(o, '=', 1)"
+    shown = f"CASE WHEN {name} ~* '{_TELLING_NAMES}' THEN {name} || '=(not shown)' ELSE o END"
+    return f"(SELECT jsonb_agg({shown} ORDER BY o) FROM unnest({column}) o)"
 
 
 def user_schema(alias: str = "n") -> str:

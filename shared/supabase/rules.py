@@ -24,9 +24,9 @@ _UNREADABLE = (
 
 HOSTED_EXTENSIONS = frozenset(
     {
-        "http", "hypopg", "index_advisor", "pg_cron", "pg_graphql", "pg_hashids", "pg_jsonschema", "pg_net", "pg_repack",
-        "pg_tle", "pgaudit", "pgjwt", "pgmq", "pgroonga", "pgsodium", "pgtap", "plpgsql_check", "plv8", "postgis", "rum",
-        "supabase_vault", "timescaledb", "vector", "wrappers",
+        "http", "hypopg", "index_advisor", "pg_cron", "pg_graphql", "pg_hashids", "pg_jsonschema", "pg_net",
+        "pg_repack", "pg_tle", "pgaudit", "pgjwt", "pgmq", "pgroonga", "pgsodium", "pgtap", "plpgsql_check", "plv8",
+        "postgis", "rum", "supabase_vault", "timescaledb", "vector", "wrappers",
     }
 )  # fmt: skip
 """Extensions of hosted projects that a plain Postgres does not bring: what needs them is not measured there."""
