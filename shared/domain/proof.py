@@ -39,6 +39,16 @@ class Finding:
     message: str
     hint: str = ""
 
+    def document(self) -> dict[str, str]:
+        """Return it in JSON's own types."""
+        return {
+            "check": self.check,
+            "severity": self.severity.value,
+            "object": self.object,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotMeasured:
@@ -47,6 +57,10 @@ class NotMeasured:
     check: str
     object: str
     reason: str
+
+    def document(self) -> dict[str, str]:
+        """Return it in JSON's own types."""
+        return {"check": self.check, "object": self.object, "reason": self.reason}
 
 
 def overall_outcome(findings: Iterable[Finding], not_measured: Iterable[NotMeasured]) -> Outcome:

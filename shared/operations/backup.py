@@ -18,7 +18,6 @@ from secrets import token_hex
 from shared.catalog.engine import Catalog
 from shared.domain.backup import BackupId, BackupKind, BackupStatus
 from shared.domain.manifest import Manifest
-from shared.domain.proof import Severity
 from shared.domain.source import Source
 from shared.errors import PreflightRefused, SourceChanged
 from shared.operations.dump_reading import DumpReading
@@ -34,6 +33,7 @@ from shared.postgres.snapshot import Snapshot, open_snapshot
 from shared.postgres.tools import Toolset, choose_client
 from shared.repository.repository import Repository
 from shared.repository.writer import ObjectWriter, StoredFile, WrittenObjects
+from shared.supabase.rules import unreadable_known
 from shared.units import format_instant
 
 ATTEMPTS_WHEN_CHANGED = 3
@@ -182,7 +182,7 @@ class _BackupInTheMaking:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         writer = self._writer()
         try:
-            with open_snapshot(self._request.address) as snapshot:
+            with open_snapshot(self._request.address, role=self._request.source.dump.role) as snapshot:
                 dumped = self._dump(snapshot, toolset, preflight, folder / "files", writer)
             with self._timer.phase("commit"):
                 return self._place.repository.commit_manifest(self._manifest(dumped))
@@ -197,8 +197,13 @@ class _BackupInTheMaking:
         with request.address.connect(read_only=True) as connection:
             server_major = connection.info.server_version // 10000
         toolset = choose_client(self._place.toolsets, server_major)
-        preflight = check_source(request.address, request.source, client_major=toolset.major)
-        errors = [finding for finding in preflight.findings if finding.severity is Severity.ERROR]
+        preflight = check_source(
+            request.address,
+            request.source,
+            client_major=toolset.major,
+            unreadable_known=unreadable_known(request.source.kind),
+        )
+        errors = preflight.errors
         if errors:
             raise PreflightRefused(
                 f"the backup of {request.source.name} would not be whole: "

@@ -4,7 +4,6 @@ from typing import Any
 
 from shared.catalog.engine import Catalog
 from shared.catalog.records import BackupRow, RestoreTestRow
-from shared.domain.proof import Finding, NotMeasured
 from shared.units import format_instant
 
 
@@ -57,22 +56,6 @@ def shown_backup(row: BackupRow, catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def finding_document(finding: Finding) -> dict[str, str]:
-    """Return a finding in JSON's own types."""
-    return {
-        "check": finding.check,
-        "severity": finding.severity.value,
-        "object": finding.object,
-        "message": finding.message,
-        "hint": finding.hint,
-    }
-
-
-def not_measured_document(gap: NotMeasured) -> dict[str, str]:
-    """Return what could not be measured in JSON's own types."""
-    return {"check": gap.check, "object": gap.object, "reason": gap.reason}
-
-
 def _test_document(test: RestoreTestRow) -> dict[str, Any]:
     return {
         "outcome": test.outcome.value if test.outcome else "running",
@@ -85,6 +68,6 @@ def _test_document(test: RestoreTestRow) -> dict[str, Any]:
         "rows_proven": test.rows_proven,
         "source_version": test.source_version,
         "scratch_version": test.scratch_version,
-        "findings": [finding_document(finding) for finding in test.findings],
-        "not_measured": [not_measured_document(gap) for gap in test.not_measured],
+        "findings": [finding.document() for finding in test.findings],
+        "not_measured": [gap.document() for gap in test.not_measured],
     }

@@ -105,6 +105,19 @@ class Parts:
             self._keep_fingerprint_key(repository)
         return repository
 
+    def check_identity(self) -> None:
+        """Make sure that the identity here opens the repository, and that the fingerprint key here is the repository's.
+
+        Raises:
+            GoldcopyError: It does not.
+        """
+        opened = Repository.open(self.store, identities=self.identities())
+        if opened.fingerprint_key != self.repository().fingerprint_key:
+            raise ConfigInvalid(
+                "the fingerprint key here is not the one that the identity finds in the repository",
+                hint="Move the key file away; the next command takes the right key out of the repository.",
+            )
+
     def address(self, source: str) -> DatabaseAddress:
         """How to reach a source."""
         return self.address_of(self.config.source_url(source), self.config.source(source).kind)

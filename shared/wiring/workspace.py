@@ -4,25 +4,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
+from random import SystemRandom
 from typing import Any
 
 from shared.catalog.records import BackupRow
 from shared.clock import utc_now
 from shared.config.load import load_config
-from shared.domain.backup import BackupKind
+from shared.domain.backup import BackupKind, BackupStatus
+from shared.domain.restore_testing import Pick, choose_backup
 from shared.domain.source import Source
-from shared.errors import UsageProblem
+from shared.errors import BackupUnknown, UsageProblem
 from shared.operations.audit import run_audit
 from shared.operations.backup import BackupPlace, BackupRequest, BackupResult, find_earlier_result, run_backup
 from shared.operations.cleanup import CleanupResult, run_cleanup
 from shared.operations.holds import place_hold, release_hold
 from shared.operations.listing import backup_document, shown_backup
 from shared.operations.progress import OnProgress, no_progress
-from shared.operations.rebuild import rebuild_catalog
+from shared.operations.rebuild import RebuildResult, rebuild_catalog
 from shared.operations.restore import RestoreRequest, RestoreResult, run_restore
-from shared.operations.restore_testing import RestoreTestRequest, RestoreTestResult, run_restore_test
+from shared.operations.restore_testing import RestoreTestPlace, RestoreTestReport, RestoreTestRequest, run_restore_test
 from shared.operations.verify import VerifyResult, run_verify
-from shared.postgres.scratch import clear_leftovers
+from shared.postgres.checks import load_checks
+from shared.postgres.scratch_places import clear_leftovers
 from shared.wiring.checking import check_everything
 from shared.wiring.parts import Parts
 
@@ -106,7 +109,7 @@ class Workspace:
 
     def test_restore(
         self, subject: str | None = None, pick: str = "newest", *, on_progress: OnProgress = no_progress
-    ) -> RestoreTestResult:
+    ) -> RestoreTestReport:
         """Restore a backup to a scratch server and prove it.
 
         Args:
@@ -114,16 +117,27 @@ class Workspace:
             pick: newest, oldest or random; of a source.
             on_progress: Told of every step.
         """
-        source, backup_id = self._subject(subject)
+        source, backup_id = self._subject(subject, Pick(pick))
         parts = self._parts
         clear_leftovers(parts.config.scratch_folder)
+        checks_path = parts.config.checks_path(source)
         request = RestoreTestRequest(
             source=source,
             backup_id=backup_id,
-            pick=pick,
-            checks_path=parts.config.checks_path(source),
+            pick=Pick.NAMED if backup_id == subject else Pick(pick),
+            checks=load_checks(checks_path) if checks_path else None,
+            jobs=parts.config.file.scratch.jobs,
         )
-        raise NotImplementedError(request)
+        place = RestoreTestPlace(
+            repository=parts.repository(),
+            catalog=parts.catalog,
+            toolsets=parts.toolsets,
+            identities=parts.identities(),
+            scratch_folder=parts.config.scratch_folder,
+            scratch_address=parts.scratch_address(),
+            tool_version=version("goldcopy"),
+        )
+        return run_restore_test(request, place, now=utc_now, on_progress=on_progress)
 
     def verify(
         self, backup_ids: Sequence[str] | None = None, *, on_progress: OnProgress = no_progress
@@ -135,8 +149,28 @@ class Workspace:
     def clean_up(
         self, source: str | None = None, *, dry_run: bool = False, on_progress: OnProgress = no_progress
     ) -> CleanupResult:
-        """Expire what the policy lets go."""
-        raise NotImplementedError
+        """Expire what the policy lets go, of one source or of all."""
+        return run_cleanup(
+            self._parts.repository(),
+            self._parts.catalog,
+            self.sources,
+            now=utc_now,
+            only=None if source is None else [source],
+            dry_run=dry_run,
+            on_progress=on_progress,
+        )
+
+    def audit(self, *, on_progress: OnProgress = no_progress) -> dict[str, Any]:
+        """Compare the repository with the catalog, both ways, and check the audit trail's chain."""
+        on_progress("audit", 0, None)
+        found = run_audit(self._parts.repository(), self._parts.catalog)
+        return found.document() | {"audit_trail": self._parts.catalog.verify_audit_chain().summary}
+
+    def rebuild_catalog(self, *, dry_run: bool = False, on_progress: OnProgress = no_progress) -> RebuildResult:
+        """Make the catalog agree with the repository."""
+        return rebuild_catalog(
+            self._parts.repository(), self._parts.catalog, now=utc_now, on_progress=on_progress, dry_run=dry_run
+        )
 
     def hold(self, backup_id: str, reason: str) -> dict[str, Any]:
         """Place a hold."""
@@ -167,14 +201,18 @@ class Workspace:
     def _backup(self, prefix: str) -> BackupRow:
         return self._parts.catalog.find_backup(prefix)
 
-    def _subject(self, subject: str | None) -> tuple[str, str | None]:
-        if subject is None:
-            if len(self.sources) != 1:
-                raise UsageProblem(
-                    "which source or backup?", hint=f"Name one of: {', '.join(sorted(self.sources)) or 'none yet'}."
-                )
-            return next(iter(self.sources)), None
-        if subject in self.sources:
-            return subject, None
-        row = self._backup(subject)
-        return row.source, row.id
+    def _subject(self, subject: str | None, pick: Pick) -> tuple[str, str]:
+        """Find the source and the backup that a restore test is about."""
+        if subject is None and len(self.sources) != 1:
+            raise UsageProblem(
+                "which source or backup?", hint=f"Name one of: {', '.join(sorted(self.sources)) or 'none yet'}."
+            )
+        source = subject or next(iter(self.sources))
+        rows = self._parts.catalog.backups(source, statuses=[BackupStatus.COMPLETE])
+        if subject is not None and subject not in self.sources and not rows:
+            row = self._backup(subject)
+            return row.source, row.id
+        chosen = choose_backup([row.id for row in rows], pick, SystemRandom().choice)
+        if chosen is None:
+            raise BackupUnknown(f"{source} has no complete backup", hint=f"Take one: goldcopy backup {source}")
+        return source, chosen
