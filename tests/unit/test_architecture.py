@@ -21,6 +21,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 FILE_LINES_MAXIMUM = 400
 FUNCTION_LINES_MAXIMUM = 50
+# A test tells one story and a builder lists one object's fields: splitting them makes neither clearer.
+TEST_FILE_LINES_MAXIMUM = 500
+TEST_FUNCTION_LINES_MAXIMUM = 75
 VAGUE_NAMES = {"utils", "util", "helper", "helpers", "manager", "common", "misc"}
 
 # Declared for reasons that no import shows; pyproject.toml says which.
@@ -70,9 +73,13 @@ def declared_distributions() -> set[str]:
 
 @pytest.mark.parametrize("path", [*PRODUCT_FILES, *TEST_FILES], ids=relative)
 def test_file_and_its_functions_stay_small(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) < FILE_LINES_MAXIMUM
+    is_test = path in TEST_FILES
+    file_maximum = TEST_FILE_LINES_MAXIMUM if is_test else FILE_LINES_MAXIMUM
+    function_maximum = TEST_FUNCTION_LINES_MAXIMUM if is_test else FUNCTION_LINES_MAXIMUM
+    line_count = len(path.read_text(encoding="utf-8").splitlines())
+    assert line_count < file_maximum
     long = {function.name: lines_without_docstring(function) for function in functions(parsed(path))}
-    assert {name: lines for name, lines in long.items() if lines >= FUNCTION_LINES_MAXIMUM} == {}
+    assert {name: lines for name, lines in long.items() if lines >= function_maximum} == {}
 
 
 @pytest.mark.parametrize("path", PRODUCT_FILES, ids=relative)

@@ -54,6 +54,8 @@ def parse(words: list[str]) -> None:
         name, found, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         assert found is not None
         assert name is not None
+        if not rest:
+            return  # a command's name alone, in the middle of a sentence
         command, context = found, found.make_context(name, rest, parent=context)
 
 
