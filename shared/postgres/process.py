@@ -37,7 +37,7 @@ _SECRETS = (
         r"\1\2***",
     ),
     (re.compile(r"(?i)(\bpassword\s+)(E?'(?:[^']|'')*')"), r"\1'***'"),
-    (re.compile(r"(?i)(\bpostgres(?:ql)?(?:\+\w+)?://[^\s:/@]*):[^\s@]*@"), r"\1:***@"),
+    (re.compile(r"(?i)(\bpostgres(?:ql)?(?:\+\w+)?://[^\s:/@]*):\S*@"), r"\1:***@"),
     (re.compile(r"SCRAM-SHA-256\$[^\s'\"]+"), "SCRAM-SHA-256$***"),
 )
 _PR_SET_PDEATHSIG = 1

@@ -85,8 +85,9 @@ CorpusDatabase = Callable[..., DatabaseAddress]
 
 
 def run_sql(address: DatabaseAddress, statement: str) -> list[tuple[Any, ...]]:
-    """Run SQL in a session of its own and return the last statement's rows, if it has any."""
+    """Run SQL in a session of its own, with the usual search path; return the last statement's rows, if it has any."""
     with address.connect() as connection:
+        connection.execute("RESET search_path")
         cursor = connection.execute(statement.encode())
         while cursor.nextset():
             pass
@@ -223,7 +224,7 @@ def corpus_database(_servers: _Servers) -> Iterator[CorpusDatabase]:
 
 @pytest.fixture
 def tcp_proxy() -> Iterator[Callable[[DatabaseAddress], TcpProxy]]:
-    """A proxy in front of a server: `proxy = tcp_proxy(address)`, then connect with `proxy.through(address)`."""
+    """Make a proxy in front of a server; reach it with its `through`."""
     with ExitStack() as stack:
 
         def make(address: DatabaseAddress) -> TcpProxy:
