@@ -1,8 +1,8 @@
 """Run every benchmark of this folder, one after the other, each in a process of its own: `make bench`.
 
 A benchmark is a module `bench_<what>.py` with a `main()` that prints a table. Choose some by name:
-`python -m tests.bench.run backup restore`. Numbers are only comparable within one run: the plain tools are measured beside
-Goldcopy, in the same minute.
+`python -m tests.bench.run backup restore`. Numbers are only comparable within one run: the plain tools are measured
+beside Goldcopy, in the same minute.
 """
 
 import os

@@ -101,12 +101,11 @@ def test_links_lead_to_files_that_exist(page: Path) -> None:
 
 def test_prefect_yaml_names_flows_that_exist() -> None:
     text = (ROOT / "prefect.yaml").read_text(encoding="utf-8")
-    entrypoints = re.findall(r"entrypoint: ([\w/]+\.py):(\w+)", text)
-    assert entrypoints
-    for file, function in entrypoints:
-        assert re.search(rf"^(?:async )?def {function}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE), (
-            file
-        )
+    entrypoints = re.findall(r"entrypoint: (\w+)[./](\w+)(?:\.py)?[.:](\w+)", text)
+    assert len(entrypoints) == text.count("entrypoint:") > 0
+    for folder, module, function in entrypoints:
+        code = (ROOT / folder / f"{module}.py").read_text(encoding="utf-8")
+        assert re.search(rf"^(?:async )?def {function}\(", code, re.MULTILINE), f"{folder}.{module}.{function}"
 
 
 def test_error_list_is_current() -> None:
