@@ -207,6 +207,7 @@ class Child:
         self._secret = secret
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._lock = threading.Lock()
+        self._group_ended = False
         self._guard: subprocess.Popen[bytes] | None = None
         self._reader = threading.Thread(target=self._read_stderr, name=f"{name}-stderr", daemon=True)
         self._reader.start()
@@ -237,7 +238,7 @@ class Child:
         """Return the exit code (negative: the signal that ended it), or None while it runs."""
         code = self._popen.poll()
         if code is not None:
-            self._reader.join(_READER_SECONDS)
+            self._end_group()
         return code
 
     def wait(self, timeout_seconds: float | None = None) -> int:
@@ -250,7 +251,7 @@ class Child:
             code = self._popen.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"{self.name} still runs after {timeout_seconds:g} seconds") from None
-        self._reader.join(_READER_SECONDS)
+        self._end_group()
         return code
 
     def stop(self, grace_seconds: float = _STOP_SECONDS) -> None:
@@ -260,11 +261,10 @@ class Child:
             self.resume()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(grace_seconds)
-        # The group may outlive its leader: a worker of pg_dump that did not hear of the end.
-        self._signal(signal.SIGKILL)
-        self._popen.wait()
-        self._dismiss_guard()
-        self._reader.join(_READER_SECONDS)
+            if self._popen.poll() is None:
+                self._signal(signal.SIGKILL)
+            self._popen.wait()
+        self._end_group()
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the program alone, not to its group."""
@@ -274,14 +274,28 @@ class Child:
     def pause(self) -> None:
         """Stop the program's clock, with all its children, until `resume`."""
         with self._lock:
-            if self._guard is None and self._popen.poll() is None:
-                self._guard = _start_guard(self.pid)
-        self._signal(signal.SIGSTOP)
+            if self._popen.poll() is not None:
+                return
+            self._guard = self._guard or _start_guard(self.pid)
+            self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let a paused program go on."""
-        self._signal(signal.SIGCONT)
+        if self._popen.poll() is None:
+            self._signal(signal.SIGCONT)
         self._dismiss_guard()
+
+    def _end_group(self) -> None:
+        """Kill what is left of the group, once: it may outlive its leader, as a worker that did not hear of the end.
+
+        At once and never again, because later the number may belong to somebody else's group.
+        """
+        with self._lock:
+            first, self._group_ended = not self._group_ended, True
+        if first:
+            self._signal(signal.SIGKILL)
+            self._dismiss_guard()
+        self._reader.join(_READER_SECONDS)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

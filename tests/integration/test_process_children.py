@@ -125,11 +125,10 @@ def test_a_worker_that_outlives_its_leader_is_killed_too(tmp_path: Path) -> None
         ["sh", "-c", f"sh -c 'trap \"\" TERM; echo $$ > {pid_file}; while :; do sleep 0.1; done' & exit 0"],
         environment=minimal_environment(),
     ) as child:
-        assert child.wait(10) == 0
         await_that(lambda: pid_file.exists() and pid_file.read_text().strip())
         pid = int(pid_file.read_text())
-        assert is_alive(pid)
-    await_that(lambda: not is_alive(pid))
+        assert child.wait(10) == 0
+        await_that(lambda: not is_alive(pid))
 
 
 def test_being_killed_shows_as_a_negative_exit_code() -> None:
