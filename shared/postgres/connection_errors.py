@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import psycopg
 
 from shared.errors import SourceProblem, SourceRefused, SourceUnreachable
-from shared.postgres.process import scrub
+from shared.postgres.scrubbing import scrub
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from shared.errors import Interrupted, ProgramFailed, ProgramMissing, ProgramStalled
+from shared.errors import Interrupted, ProgramMissing, ProgramStalled
+from shared.postgres.scrubbing import scrub
 
 TAIL_LINES = 200
 """Lines of stderr that are kept: enough for pg_restore's context, small whatever a program writes."""
@@ -31,15 +32,6 @@ _LINE_BYTES = 8192
 _STOP_SECONDS = 5.0
 _READER_SECONDS = 2.0
 _PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-_SECRETS = (
-    (
-        re.compile(r"(?i)((?:pg)?password|passwd|sslpassword|secret)(\s*[=:]\s*)('(?:[^'\\]|\\.)*'|[^\s'\"]+)"),
-        r"\1\2***",
-    ),
-    (re.compile(r"(?i)(\bpassword\s+)(E?'(?:[^']|'')*')"), r"\1'***'"),
-    (re.compile(r"(?i)(\bpostgres(?:ql)?(?:\+\w+)?://[^\s:/@]*):\S*@"), r"\1:***@"),
-    (re.compile(r"SCRAM-SHA-256\$[^\s'\"]+"), "SCRAM-SHA-256$***"),
-)
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
 
@@ -78,16 +70,6 @@ def search_path() -> tuple[Path, ...]:
     """Return the folders of PATH that exist, in order."""
     folders = (Path(part) for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if part)
     return tuple(folder for folder in folders if folder.is_dir())
-
-
-def scrub(text: str, *secrets: str) -> str:
-    """Replace whatever looks like a password, and the given secrets, by three stars."""
-    for secret in secrets:
-        if len(secret) >= 4:  # a shorter one would turn every message into stars and is no secret
-            text = text.replace(secret, "***")
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def run_program(
@@ -410,15 +392,3 @@ def _read_all(pipe: IO[bytes] | None) -> bytes:
         return pipe.read()
     except (OSError, ValueError):
         return b""
-
-
-def raise_for_failure(result: ProgramResult, doing: str, *, hint: str) -> None:
-    """Raise when a program ended badly, with the last thing it said.
-
-    Raises:
-        ProgramFailed: The exit code is not 0.
-    """
-    if result.exit_code:
-        said = next((line.strip() for line in reversed(result.stderr_tail.split("\n")) if line.strip()), "no message")
-        how = f"exit code {result.exit_code}" if result.exit_code > 0 else f"signal {-result.exit_code}"
-        raise ProgramFailed(f"{doing} failed with {how}: {said}", hint=hint)

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from shared.clock import monotonic_seconds, wait
-from shared.errors import ProgramFailed, ProgramMissing, ProgramStalled
+from shared.errors import ProgramMissing, ProgramStalled
 from shared.postgres.process import (
     TAIL_LINES,
     OsUser,
     minimal_environment,
-    raise_for_failure,
     run_program,
     start_program,
 )
@@ -222,13 +221,3 @@ def test_a_file_that_may_not_be_run_is_named(tmp_path: Path) -> None:
     (tmp_path / "pg_dump").write_text("no program")
     with pytest.raises(ProgramMissing, match="cannot be started: Permission denied"):
         run_program([tmp_path / "pg_dump"], environment=minimal_environment(), timeout_seconds=20)
-
-
-def test_a_bad_end_becomes_an_error_with_the_last_words() -> None:
-    result = run_program(
-        ["sh", "-c", "echo first >&2; echo the reason >&2; exit 4"],
-        environment=minimal_environment(),
-        timeout_seconds=20,
-    )
-    with pytest.raises(ProgramFailed, match="loading failed with exit code 4: the reason"):
-        raise_for_failure(result, "loading", hint="Look.")

@@ -1,6 +1,7 @@
 import pytest
 
-from shared.postgres.process import installer_environment, minimal_environment, scrub
+from shared.postgres.process import installer_environment, minimal_environment
+from shared.postgres.scrubbing import scrub
 
 
 @pytest.mark.parametrize(
