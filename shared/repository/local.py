@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -96,7 +97,7 @@ class LocalStore:
                 facts = path.lstat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        return _stored(key, facts) if path.is_file() else None
+        return _stored(key, facts) if stat.S_ISREG(facts.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose key begins with `prefix`; those of one folder in the order of their names' bytes."""

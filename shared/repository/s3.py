@@ -157,9 +157,8 @@ class S3Store:
 
     def stat(self, key: str) -> StoredObject | None:
         """Ask for one object by its key, or None where there is none."""
-        checksum = {"ChecksumMode": "ENABLED"} if self._mode.checksums else {}
         try:
-            response = self._bucket.ask("head_object", key, **checksum)
+            response = self._head(key)
         except ObjectMissing:
             self._require_bucket()
             return None
@@ -211,6 +210,16 @@ class S3Store:
             if not page.get("IsTruncated"):
                 return aborted
             marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    def _head(self, key: str) -> Response:
+        if self._mode.checksums:
+            try:
+                return self._bucket.ask("head_object", key, ChecksumMode="ENABLED")
+            except NotSupported:
+                response = self._bucket.ask("head_object", key)
+                self._mode = self._mode._replace(checksums=False)
+                return response
+        return self._bucket.ask("head_object", key)
 
     def _abort(self, key: str, upload_id: str) -> int:
         try:

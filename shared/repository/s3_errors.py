@@ -35,7 +35,7 @@ _MISSING_CODES = frozenset({"NoSuchKey", "NoSuchUpload", "404", "NotFound"})
 _TAKEN_CODES = frozenset({"PreconditionFailed", "412"})
 _FULL_CODES = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity", "507"})
 # what stores answer to headers that they do not know
-_UNSUPPORTED_CODES = frozenset({"NotImplemented", "501", "InvalidArgument", "InvalidRequest", "UnsupportedHeader"})
+_UNSUPPORTED_CODES = frozenset({"NotImplemented", "501", "InvalidArgument", "InvalidRequest", "400"})
 _HINTS = {
     "NoSuchBucket": "Create the bucket, or correct its name in the configuration.",
     "InvalidAccessKeyId": "Correct the access key: the store does not know it.",

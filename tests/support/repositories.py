@@ -42,12 +42,12 @@ class RepositoryInUse:
         damaged_keys: Sequence[str] = (),
         chunk_bytes: int = 1 << 20,
     ) -> Manifest:
-        """Write one backup of the given files; those that end in .dat get the archive's end marker."""
+        """Write one backup of the given files; tables' files (3456.dat) get the archive's end marker."""
         newest = self.manifests[::-1] if previous is None else previous
         writer = ObjectWriter(self.repository, source, self.recipients, newest, damaged_keys)
         for path, content in files.items():
             chunks = (content[start : start + chunk_bytes] for start in range(0, len(content), chunk_bytes))
-            writer.store_file(path, chunks, trailer=END_MARKER if path.endswith(".dat") else b"")
+            writer.store_file(path, chunks, trailer=trailer_of(path))
         at = NOW + timedelta(hours=len(self.manifests))
         manifest, _digest = self.repository.commit_manifest(manifest_of(writer.finish(), at, source, self.recipients))
         self.manifests.append(manifest)
@@ -56,6 +56,11 @@ class RepositoryInUse:
     def files_of(self, manifest: Manifest) -> dict[str, bytes]:
         """Read a backup back as a restore would."""
         return read_files(self.repository, manifest, load_identities(SECRET))
+
+
+def trailer_of(path: str) -> bytes:
+    """What an archive writes at the end of a file: a marker after a table's rows, nothing elsewhere."""
+    return END_MARKER if path.endswith(".dat") and path[0].isdigit() else b""
 
 
 def manifest_of(

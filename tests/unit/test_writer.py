@@ -13,12 +13,13 @@ import pytest
 from shared.errors import ConfigInvalid, SpaceExhausted, StoreUnreachable
 from shared.repository import packing, writer
 from shared.repository.layout import parse_key
-from shared.repository.packing import BUNDLE_BYTES, BUNDLED_BELOW_BYTES, PART_BYTES, Room
+from shared.repository.packing import BUNDLE_BYTES, BUNDLED_BELOW_BYTES, Room
 from shared.repository.repository import Repository
 from shared.repository.writer import ObjectWriter
 from tests.support.faulty_store import FailOnce, Full, MemoryStore, WrappedStore
 from tests.support.repositories import END_MARKER, OTHER_RECIPIENT, RECIPIENT, RepositoryInUse
 
+PART_BYTES = 2 << 20  # much less than in earnest, so that the tests are quick
 LARGE = 3 * PART_BYTES + 12345
 
 
@@ -34,6 +35,11 @@ def objects_in(store: MemoryStore) -> set[str]:
 
 def fingerprint(use: RepositoryInUse, content: bytes) -> str:
     return hmac.new(use.repository.fingerprint_key, content, hashlib.sha256).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "PART_BYTES", PART_BYTES)
 
 
 @pytest.fixture
@@ -123,7 +129,7 @@ def test_a_bundle_is_named_by_its_members(use: RepositoryInUse) -> None:
 
 
 def test_files_of_equal_content_are_stored_once(use: RepositoryInUse) -> None:
-    large = rows(4, 2 << 20)
+    large = rows(4, 3 << 19)
     manifest = use.back_up({"1.dat": b"", "2.dat": b"", "3.dat": large, "4.dat": large, "blob_1.dat.x": b""})
     files = {file.path: file for file in manifest.files}
     assert files["1.dat"].member == files["2.dat"].member
@@ -134,7 +140,7 @@ def test_files_of_equal_content_are_stored_once(use: RepositoryInUse) -> None:
 
 
 def test_nothing_changed_stores_nothing_new(use: RepositoryInUse) -> None:
-    files = {"1.dat": rows(1, LARGE), "2.dat": rows(2, 2 << 20), "3.dat": rows(3, 900), "toc.dat.x": b"toc"}
+    files = {"1.dat": rows(1, LARGE), "2.dat": rows(2, 3 << 19), "3.dat": rows(3, 900), "toc.dat.x": b"toc"}
     first = use.back_up(files)
     second = use.back_up({f"9{path}": content for path, content in files.items()})
     assert first.new_bytes == first.stored_bytes > 0
@@ -161,25 +167,25 @@ def test_a_table_that_changed_in_front_shares_nothing(use: RepositoryInUse) -> N
 
 
 def test_the_same_content_gets_a_key_of_its_own_when_it_is_not_shared(use: RepositoryInUse) -> None:
-    first = use.back_up({"1.dat": rows(1, 2 << 20)})
-    second = use.back_up({"1.dat": rows(1, 2 << 20)}, previous=())
+    first = use.back_up({"1.dat": rows(1, 3 << 19)})
+    second = use.back_up({"1.dat": rows(1, 3 << 19)}, previous=())
     names = {parse_key(manifest.objects[0].key).name for manifest in (first, second)}
     assert len(names) == 1
     assert first.objects[0].key != second.objects[0].key
 
 
 def test_a_backup_for_other_recipients_is_not_shared_from(use: RepositoryInUse) -> None:
-    use.back_up({"1.dat": rows(1, 2 << 20), "2.dat": b"x"})
+    use.back_up({"1.dat": rows(1, 3 << 19), "2.dat": b"x"})
     use.recipients = (RECIPIENT, OTHER_RECIPIENT)
-    assert use.back_up({"1.dat": rows(1, 2 << 20), "2.dat": b"x"}).new_bytes > 0
+    assert use.back_up({"1.dat": rows(1, 3 << 19), "2.dat": b"x"}).new_bytes > 0
 
 
 def test_another_source_is_not_shared_from(use: RepositoryInUse) -> None:
-    use.back_up({"1.dat": rows(1, 2 << 20)}, source="app")
-    assert use.back_up({"1.dat": rows(1, 2 << 20)}, source="other").new_bytes > 0
+    use.back_up({"1.dat": rows(1, 3 << 19)}, source="app")
+    assert use.back_up({"1.dat": rows(1, 3 << 19)}, source="other").new_bytes > 0
 
 
-@pytest.mark.parametrize("size_bytes", [100, 2 << 20, LARGE])
+@pytest.mark.parametrize("size_bytes", [100, 3 << 19, LARGE])
 def test_an_object_that_is_gone_is_stored_anew_and_named(use: RepositoryInUse, size_bytes: int) -> None:
     content = rows(1, size_bytes)
     first = use.back_up({"1.dat": content})
@@ -195,15 +201,15 @@ def test_an_object_that_is_gone_is_stored_anew_and_named(use: RepositoryInUse, s
 
 
 def test_an_object_of_another_size_is_not_shared(use: RepositoryInUse) -> None:
-    first = use.back_up({"1.dat": rows(1, 2 << 20)})
+    first = use.back_up({"1.dat": rows(1, 3 << 19)})
     use.store.put(first.objects[0].key, b"short", replace=True)
-    assert use.back_up({"1.dat": rows(1, 2 << 20)}).new_bytes > 0
+    assert use.back_up({"1.dat": rows(1, 3 << 19)}).new_bytes > 0
 
 
 def test_an_object_that_was_found_damaged_is_not_shared(use: RepositoryInUse) -> None:
-    first = use.back_up({"1.dat": rows(1, 2 << 20), "2.dat": b"small"})
+    first = use.back_up({"1.dat": rows(1, 3 << 19), "2.dat": b"small"})
     second = use.back_up(
-        {"1.dat": rows(1, 2 << 20), "2.dat": b"small"}, damaged_keys=[record.key for record in first.objects]
+        {"1.dat": rows(1, 3 << 19), "2.dat": b"small"}, damaged_keys=[record.key for record in first.objects]
     )
     assert not {record.key for record in first.objects} & {record.key for record in second.objects}
 
