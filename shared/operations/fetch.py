@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from shared.clock import monotonic_seconds
 from shared.domain.comparison import qualified
@@ -306,7 +306,7 @@ class _Sink:
         self._line_feeds = -self._marker.count(b"\n")
         self.plain_bytes = 0
 
-    def __enter__(self) -> "_Sink":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_unused: object) -> None:

@@ -7,7 +7,7 @@ hold is not measured.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ from shared.domain.manifest import Manifest, TableRecord
 from shared.domain.proof import Finding, NotMeasured, Severity
 from shared.operations.close_look import look_closely
 from shared.operations.progress import OnProgress
-from shared.operations.schema_proof import compare_schemas
+from shared.operations.schema_proof import NOTHING_TOLERATED, Tolerance, compare_schemas
 from shared.postgres.archive import Toc, TocEntry
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.readback import TableReader, UnreadTable, read_large_objects, read_sequence_values
@@ -51,6 +51,7 @@ class Restored:
         key: The repository's fingerprint key.
         toc: The dump's table of contents.
         left_out: Entries that were not restored, by number with the reason.
+        tolerance: What may differ in the schema.
     """
 
     toolset: Toolset
@@ -60,6 +61,7 @@ class Restored:
     key: bytes
     toc: Toc
     left_out: Mapping[int, str] = field(default_factory=dict)
+    tolerance: Tolerance = NOTHING_TOLERATED
 
     def left_out_entries(self) -> list[TocEntry]:
         """Return the entries that were not restored."""
@@ -91,7 +93,7 @@ class Proof:
                             severity=Severity.ERROR,
                             object=message.object or "the restored database",
                             message=f"pg_restore said: {message.text}",
-                            hint="The object is not restored as it was; mend it at the source, or restore an older backup.",
+                            hint="It is not restored as it was; mend it at the source, or restore an older backup.",
                         )
                     )
 
@@ -109,7 +111,14 @@ def prove_restored(restored: Restored, proof: Proof, *, on_progress: OnProgress)
     prove_large_objects(restored, proof)
     prove_roles(restored, proof)
     schema = json.loads((restored.dump_folder / "schema.json").read_bytes())
-    found = compare_schemas(restored.address, schema, restored.manifest, restored.key, restored.left_out_entries())
+    found = compare_schemas(
+        restored.address,
+        schema,
+        restored.manifest,
+        restored.key,
+        restored.left_out_entries(),
+        restored.tolerance,
+    )
     proof.findings += found.findings
     proof.not_measured += found.not_measured
 
@@ -186,8 +195,8 @@ def _counter(tables: Sequence[TableRecord], on_progress: OnProgress) -> Callable
     return count
 
 
-def prove_sequences(restored: Restored, proof: Proof) -> None:
-    """Compare sequences with the snapshot and with the dump."""
+def prove_sequences(restored: Restored, proof: Proof, *, only: Collection[tuple[str, str]] | None = None) -> None:
+    """Compare sequences with the snapshot and with the dump; all of them, or `only` those by schema and name."""
     dumped: dict[tuple[str, str], tuple[int, bool]] = {}
     for entry in restored.toc.entries:
         if entry.description == "SEQUENCE SET" and (match := _SETVAL.search(entry.definition)):
@@ -195,7 +204,8 @@ def prove_sequences(restored: Restored, proof: Proof) -> None:
     out = {(e.schema, e.tag) for e in restored.left_out_entries() if e.description in {"SEQUENCE", "SEQUENCE SET"}}
     with closing(restored.address.connect(read_only=True)) as connection:
         readings = read_sequence_values(connection)
-    findings = compare_sequences(restored.manifest.sequences, dumped, readings, frozenset(out))
+    recorded = [item for item in restored.manifest.sequences if only is None or (item.schema, item.name) in only]
+    findings = compare_sequences(recorded, dumped, readings, frozenset(out))
     proof.findings += capped(findings, "sequence-value")
 
 

@@ -1,9 +1,9 @@
 """Restore one backup to a scratch server, prove that it equals the source, keep the evidence.
 
-The order: fetch and unseal with every digest and fingerprint compared, start a server of the source's own major version,
-create the roles and the database, pg_restore, the database's settings; here the database is usable, and the recovery time
-ends. Then the proof, and the source's own checks. Damage is an outcome (failed), not an exception; what could not be
-carried out (no server, no identity, a store that does not answer) is the outcome *not measured*.
+The order: fetch and unseal with every digest and fingerprint compared, start a server of the source's own major
+version, create the roles and the database, pg_restore, the database's settings; here the database is usable, and the
+recovery time ends. Then the proof, and the source's own checks. Damage is an outcome (failed), not an exception; what
+could not be carried out (no server, no identity, a store that does not answer) is the outcome *not measured*.
 """
 
 import shutil

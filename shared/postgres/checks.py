@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import LiteralString, cast
+from typing import cast
 
 import psycopg
 from psycopg import errors, sql
@@ -234,7 +234,7 @@ class _Run:
 
 def _own(query: str) -> sql.SQL:
     """Take a query of the source's owner into one of ours."""
-    return sql.SQL(cast(LiteralString, query))
+    return sql.SQL(query)
 
 
 def _reason(error: psycopg.Error | GoldcopyError) -> str:

@@ -29,11 +29,13 @@ CREATE TABLE shop.customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     note text, shout text GENERATED ALWAYS AS (upper(email)) STORED, tags hstore, created_at timestamptz NOT NULL);
 INSERT INTO shop.customers (email, note, tags, created_at)
     SELECT 'c' || g || '@example.org', CASE g % 3 WHEN 0 THEN NULL WHEN 1 THEN '' ELSE 'n' || g END,
-        hstore('k', g::text), '2026-11-20T00:00:00Z'::timestamptz + g * interval '1 second' FROM generate_series(1, 500) g;
+        hstore('k', g::text), '2026-11-20T00:00:00Z'::timestamptz + g * interval '1 second'
+    FROM generate_series(1, 500) g;
 CREATE TABLE shop.orders (id serial PRIMARY KEY, customer_id bigint NOT NULL REFERENCES shop.customers,
     amount numeric(12, 2) CHECK (amount >= 0), how mood DEFAULT 'ok', span float_range, two pair, size positive);
 INSERT INTO shop.orders (customer_id, amount, how, span, two, size)
-    SELECT g % 500 + 1, g * 1.25, (ARRAY['sad', 'ok', 'happy'])[g % 3 + 1]::mood, float_range(g, g + 1), ROW(g, 'x'::text)::pair, g
+    SELECT g % 500 + 1, g * 1.25, (ARRAY['sad', 'ok', 'happy'])[g % 3 + 1]::mood, float_range(g, g + 1),
+        ROW(g, 'x'::text)::pair, g
     FROM generate_series(1, 2000) g;
 CREATE INDEX orders_amount ON shop.orders (amount) WHERE amount > 10;
 CREATE INDEX orders_customer ON shop.orders (customer_id);
@@ -48,7 +50,8 @@ GRANT UPDATE (note) ON shop.customers TO "nasty reader";
 GRANT USAGE ON SCHEMA shop TO "nasty reader";
 ALTER DEFAULT PRIVILEGES FOR ROLE nasty_owner IN SCHEMA shop GRANT SELECT ON TABLES TO "nasty reader";
 
-CREATE FUNCTION shop.touch() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN NEW.note := coalesce(NEW.note, '-'); RETURN NEW; END $f$;
+CREATE FUNCTION shop.touch() RETURNS trigger LANGUAGE plpgsql
+    AS $f$ BEGIN NEW.note := coalesce(NEW.note, '-'); RETURN NEW; END $f$;
 CREATE TRIGGER touch BEFORE UPDATE ON shop.customers FOR EACH ROW EXECUTE FUNCTION shop.touch();
 CREATE TRIGGER sleeping BEFORE INSERT ON shop.customers FOR EACH ROW EXECUTE FUNCTION shop.touch();
 ALTER TABLE shop.customers DISABLE TRIGGER sleeping;
@@ -90,9 +93,11 @@ CREATE TABLE extremes (f8 float8, f4 float4, ts timestamp, d date, n numeric, b 
 INSERT INTO extremes VALUES
     ('NaN', 'Infinity', 'infinity', '-infinity', 'NaN', '\x00ff0a0d5c2e', '{"a": [1, null]}', E'\\.', '-1 mon 3 days',
      '$1,234.56', B'1010', '::1/64', ARRAY['a,b', NULL, '', '"q"']),
-    ('-Infinity', 1e-45, '0044-03-15 BC', '4713-01-01 BC', 1e-100, '', 'null', E'a\rb\nc\td\be\fg\vh\\n', '178000000 years',
+    ('-Infinity', 1e-45, '0044-03-15 BC', '4713-01-01 BC', 1e-100, '', 'null', E'a\rb\nc\td\be\fg\vh\\n',
+     '178000000 years',
      '-$0.01', B'', '10.0.0.1', '{}'),
-    (5e-324, 3.4028235e38, '294276-12-31 23:59:59.999999', 'infinity', 0.1, NULL, '"\u00fc"', '', '1 us', NULL, NULL, NULL, NULL);
+    (5e-324, 3.4028235e38, '294276-12-31 23:59:59.999999', 'infinity', 0.1, NULL, '"\u00fc"', '', '1 us', NULL, NULL,
+     NULL, NULL);
 CREATE TABLE bloated (id int, pad text);
 INSERT INTO bloated SELECT g, repeat('x', CASE WHEN g % 7 = 0 THEN 3000 ELSE 10 END) FROM generate_series(1, 4000) g;
 DELETE FROM bloated WHERE id % 3 = 0;
@@ -129,9 +134,9 @@ def _hostile() -> list[str]:
     sequence = literal('"odd schema".' + quote(HOSTILE_TABLE + " seq"))
     columns = ", ".join(f"c{number} int" for number in range(1600))
     return [
-        f"CREATE TABLE {table} ({quote(HOSTILE_COLUMN)} text, \"select\" int PRIMARY KEY)",
+        f'CREATE TABLE {table} ({quote(HOSTILE_COLUMN)} text, "select" int PRIMARY KEY)',
         f"INSERT INTO {table} SELECT 'h' || g, g FROM generate_series(1, 9) g",
-        f"CREATE SEQUENCE \"odd schema\".{quote(HOSTILE_TABLE + ' seq')}",
+        f'CREATE SEQUENCE "odd schema".{quote(HOSTILE_TABLE + " seq")}',
         f"SELECT setval({sequence}, 77)",
         f"CREATE TABLE public.many_columns ({columns})",
         "INSERT INTO public.many_columns (c0, c1599) SELECT g, -g FROM generate_series(1, 5) g",
