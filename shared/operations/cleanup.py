@@ -75,16 +75,7 @@ class CleanupResult:
             "freed_bytes": self.freed_bytes,
             "orphans_removed": self.orphans_removed,
             "orphan_bytes": self.orphan_bytes,
-            "findings": [
-                {
-                    "check": finding.check,
-                    "severity": finding.severity.value,
-                    "object": finding.object,
-                    "message": finding.message,
-                    "hint": finding.hint,
-                }
-                for finding in self.findings
-            ],
+            "findings": [finding.document() for finding in self.findings],
             "dry_run": self.dry_run,
         }
 

@@ -118,7 +118,7 @@ def view_source(repository: Repository, catalog: Catalog, source: str, policy: S
         stored=stored,
         manifests={key: frozenset(item.key for item in manifest.objects) for key, manifest in manifests.items()},
         backups=tuple(backups),
-        holds={hold.backup_id: f"{hold.reason} ({hold.owner})" for hold in catalog.holds()},
+        holds={hold.backup_id: f"{hold.reason} ({hold.owner})" for hold in catalog.holds_in_force()},
         unfinished={backup_id: frozenset(item.key for item in catalog.objects(backup_id)) for backup_id in gone},
         findings=findings,
     )
