@@ -50,6 +50,7 @@ class SchemaDifference:
         kind: Whether it is only restored (added), only in the source (removed), or in both but different.
         before: The source's definition, empty where it has none.
         after: The restored definition, empty where there is none.
+        explanation: Why it is no loss, where that was found out (`shared.postgres.settle`), else empty.
     """
 
     object_class: str
@@ -57,6 +58,7 @@ class SchemaDifference:
     kind: ChangeKind
     before: str = ""
     after: str = ""
+    explanation: str = ""
 
     @property
     def changed_parts(self) -> tuple[str, ...]:
