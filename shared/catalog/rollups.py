@@ -106,7 +106,7 @@ def _refresh_day(connection: Connection, source: str, day: date) -> None:
 def _all_days(connection: Connection) -> dict[tuple[str, date], dict[str, int]]:
     days: dict[tuple[str, date], dict[str, int]] = {}
     columns = (BACKUP.c.source, BACKUP.c.started_at, BACKUP.c.status, BACKUP.c.stored_bytes, BACKUP.c.new_bytes)
-    for row in connection.execution_options(yield_per=5000).execute(select(*columns, BACKUP.c.anomaly)):
+    for row in connection.execute(select(*columns, BACKUP.c.anomaly).execution_options(yield_per=5000)):
         status = BackupStatus(row.status)
         if status is BackupStatus.RUNNING:
             continue

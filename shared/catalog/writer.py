@@ -234,10 +234,9 @@ def _write_objects(connection: Connection, manifest: Manifest) -> None:
             .where(STORED_OBJECT.c.key == item.key)
             .values(stored_bytes=item.stored_bytes, sha256=item.sha256)
         )
-    for chunk in chunked([_object_values(manifest, item) for item in fresh]):
-        connection.execute(insert(STORED_OBJECT), list(chunk))
     ids = [row.id for row in known.values()]
-    ids += [row.id for row in _known_objects(connection, [item.key for item in fresh]).values()]
+    for chunk in chunked([_object_values(manifest, item) for item in fresh]):
+        ids += connection.execute(insert(STORED_OBJECT).returning(STORED_OBJECT.c.id), list(chunk)).scalars()
     links = [{"backup_id": manifest.backup_id, "object_id": number} for number in sorted(ids)]
     for chunk in chunked(links):
         connection.execute(insert(BACKUP_OBJECT), list(chunk))

@@ -70,7 +70,8 @@ def _open_at_once(url: str, barrier: Barrier) -> None:
 
 
 def test_processes_that_migrate_at_once_do_not_collide(catalog_url: str) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.support.catalogs"])
     barrier = context.Barrier(4)
     processes = [context.Process(target=_open_at_once, args=(catalog_url, barrier)) for _ in range(4)]
     for process in processes:

@@ -89,7 +89,7 @@ def make_table(name: str, *, rows: int = 10, schema: str = "public") -> TableRec
         columns=("id",),
         rows=rows,
         plain_bytes=rows * 7,
-        fingerprint=hashlib.sha256(f"{schema}.{name}.{rows}".encode()).hexdigest(),
+        fingerprint=hashlib.sha256(f"{schema}.{name}.{rows}".encode("utf-8", "surrogatepass")).hexdigest(),
         file=f"{name[:20]}.dat" if name.isalnum() else "1.dat",
     )
 
