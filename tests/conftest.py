@@ -1,3 +1,8 @@
 """Fixtures that every test may use."""
 
-pytest_plugins = ["tests.support.catalogs", "tests.support.postgres_servers", "tests.support.s3_server"]
+pytest_plugins = [
+    "tests.support.catalogs",
+    "tests.support.postgres_servers",
+    "tests.support.s3_server",
+    "tests.support.site",
+]

@@ -1,5 +1,7 @@
 """goldcopy backup, backups, show."""
 
+from typing import Any
+
 import click
 
 from shared.cli.output import emit, finding_lines, json_option, printable, progress, table
@@ -22,7 +24,7 @@ def backup(config: str | None, source: str, kind: str, reason: str, *, as_json: 
     emit(document, _backup_lines(document), as_json=as_json)
 
 
-def _backup_lines(document: dict) -> list[str]:  # type: ignore[type-arg]
+def _backup_lines(document: dict[str, Any]) -> list[str]:
     lines = [
         f"Backup {document['backup_id']} of {document['source']} is complete: {format_bytes(document['dumped_bytes'])}, "
         f"{document['table_count']} tables, {document['row_count']:,} rows, {format_duration(document['duration_seconds'])}",
@@ -30,7 +32,10 @@ def _backup_lines(document: dict) -> list[str]:  # type: ignore[type-arg]
         f"recovery point {document['recovery_point_at']}",
     ]
     lines += [f"  ! {printable(warning)}" for warning in document["warnings"]]
-    lines += [f"  left out on purpose: {printable(item['object'])} ({printable(item['reason'])})" for item in document["excluded"]]
+    lines += [
+        f"  left out on purpose: {printable(item['object'])} ({printable(item['reason'])})"
+        for item in document["excluded"]
+    ]
     lines.append(f"  not proven yet: goldcopy restore-test {document['backup_id']}")
     return lines
 
@@ -74,7 +79,7 @@ def show(config: str | None, backup_id: str, *, as_json: bool) -> None:
     emit(document, _show_lines(document), as_json=as_json)
 
 
-def _show_lines(document: dict) -> list[str]:  # type: ignore[type-arg]
+def _show_lines(document: dict[str, Any]) -> list[str]:
     lines = [
         f"{document['backup_id']}: {document['kind']} backup of {document['source']}, {document['status']}",
         f"  recovery point {document['recovery_point_at']}, finished {document['finished_at']}",
@@ -84,7 +89,10 @@ def _show_lines(document: dict) -> list[str]:  # type: ignore[type-arg]
         f"  proven {document['proven_at'] or 'not yet'}" + (", held" if document["held"] else ""),
     ]
     lines += [f"  ! {printable(warning)}" for warning in document["warnings"]]
-    lines += [f"  left out on purpose: {printable(item['object'])} ({printable(item['reason'])})" for item in document["excluded"]]
+    lines += [
+        f"  left out on purpose: {printable(item['object'])} ({printable(item['reason'])})"
+        for item in document["excluded"]
+    ]
     for test in document["restore_tests"]:
         lines.append(f"  restore test {test['started_at']}: {test['outcome']}, {test['tables_proven']} tables proven")
         lines += [f"  {line}" for line in finding_lines(test["findings"], test["not_measured"])]

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,7 +123,9 @@ class _Story:
             ):
                 document = check().document()
                 self.is_good &= document["outcome"] == "failed"
-                _tell(f"{name}: {document['outcome'].upper()}" + (" - caught" if document["outcome"] == "failed" else ""))
+                _tell(
+                    f"{name}: {document['outcome'].upper()}" + (" - caught" if document["outcome"] == "failed" else "")
+                )
                 for line in list(finding_lines(document["findings"]))[:2]:
                     _tell(line)
 
@@ -187,7 +189,9 @@ What to run next (`export PATH="$PWD/.venv/bin:$PATH"` finds the command)
         broken = self._place / "broken-copy"
         broken.mkdir()
         shutil.copy(self._config, broken)
-        shutil.copytree(self._place / ".goldcopy", broken / ".goldcopy", ignore=shutil.ignore_patterns("scratch", "tools"))
+        shutil.copytree(
+            self._place / ".goldcopy", broken / ".goldcopy", ignore=shutil.ignore_patterns("scratch", "tools")
+        )
         objects = sorted(
             (broken / ".goldcopy/repository/sources/shop/objects").rglob("*.*"), key=lambda path: -path.stat().st_size
         )

@@ -66,9 +66,7 @@ def _config_option() -> click.Option:
     def remember(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
         ctx.obj = value or ctx.obj
 
-    return click.Option(
-        ["--config"], metavar="PATH", expose_value=False, callback=remember, help="Configuration file."
-    )
+    return click.Option(["--config"], metavar="PATH", expose_value=False, callback=remember, help="Configuration file.")
 
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,10 +2,10 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -13,7 +13,6 @@ from shared.clock import monotonic_seconds
 from shared.operations.progress import OnProgress
 from shared.units import format_bytes, format_duration
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 _QUIET_SECONDS = 2.0
 _BAR_WIDTH = 30
 _BYTE_STEPS = frozenset({"dump", "store", "fetch", "unseal", "verify", "prove"})

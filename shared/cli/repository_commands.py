@@ -1,5 +1,7 @@
 """goldcopy verify, cleanup, hold, release, audit, rebuild-catalog."""
 
+from typing import Any
+
 import click
 
 from shared.cli.output import dry_run_option, emit, finding_lines, json_option, printable, progress
@@ -40,7 +42,7 @@ def cleanup(config: str | None, source: str | None, *, dry_run: bool, as_json: b
     return 1 if any(finding["severity"] == "error" for finding in document["findings"]) else 0
 
 
-def _cleanup_lines(document: dict) -> list[str]:  # type: ignore[type-arg]
+def _cleanup_lines(document: dict[str, Any]) -> list[str]:
     would = "would expire" if document["dry_run"] else "expired"
     lines = [f"keep    {item['backup_id']}  {printable(item['reason'])}" for item in document["kept"]]
     lines += [f"{would} {item['backup_id']}  {printable(item['reason'])}" for item in document["expired"]]
@@ -81,7 +83,7 @@ def release(config: str | None, backup_id: str, reason: str, *, as_json: bool) -
 def audit(config: str | None, *, as_json: bool) -> int:
     """Compare the repository with the catalog, both ways, and check the audit trail's chain."""
     with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
-        document = workspace.audit(on_progress=on_progress)
+        document = workspace.audit(on_progress=on_progress).document()
     lines = [
         f"{len(document['orphans'])} orphans, {len(document['missing'])} missing, {len(document['drifted'])} drifted",
         *(f"  {kind}: {printable(str(item))}" for kind in ("orphans", "missing", "drifted") for item in document[kind]),
@@ -98,7 +100,7 @@ def audit(config: str | None, *, as_json: bool) -> int:
 def rebuild_catalog(config: str | None, *, dry_run: bool, as_json: bool) -> int:
     """Rebuild the metadata store from the repository alone."""
     with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
-        document = workspace.rebuild_catalog(dry_run=dry_run, on_progress=on_progress)
+        document = workspace.rebuild_catalog(dry_run=dry_run, on_progress=on_progress).document()
     lines = [f"{document['backups']} backups, {document['restored_rows']} rows restored"]
     lines += [f"  differs: {printable(str(item))}" for item in document["differences"]]
     emit(document, lines, as_json=as_json)

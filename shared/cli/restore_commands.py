@@ -1,5 +1,7 @@
 """goldcopy restore-test, restore."""
 
+from typing import Any
+
 import click
 
 from shared.cli.output import emit, finding_lines, json_option, progress
@@ -23,7 +25,7 @@ def restore_test(config: str | None, subject: str | None, pick: str, *, as_json:
     return EXIT_CODES[document["outcome"]]
 
 
-def _test_lines(document: dict) -> list[str]:  # type: ignore[type-arg]
+def _test_lines(document: dict[str, Any]) -> list[str]:
     words = {"passed": "PROVEN", "failed": "FAILED", "not_measured": "NOT MEASURED"}
     phases = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in document["phases"].items())
     lines = [
@@ -40,12 +42,18 @@ def _test_lines(document: dict) -> list[str]:  # type: ignore[type-arg]
 @click.option("--to", "destination", required=True, metavar="env:NAME|file:PATH|URL", help="An empty database.")
 @click.option("--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Only this table; may be repeated.")
 @click.option("--reason", default="", help="Why; kept in the audit trail.")
-@click.option("--jobs", type=click.IntRange(1, 32), default=1, show_default=True, help="More than 1 is faster and not one transaction.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 32),
+    default=1,
+    show_default=True,
+    help="More than 1 is faster and not one transaction.",
+)
 @click.option("--into-source", is_flag=True, help="Allow the source itself as the destination.")
 @click.option("--into-non-empty", is_flag=True, help="Allow a destination that holds something already.")
 @json_option
 @click.pass_obj
-def restore(config: str | None, backup_id: str, destination: str, *, as_json: bool, **options: object) -> int:
+def restore(config: str | None, /, backup_id: str, destination: str, *, as_json: bool, **options: Any) -> int:  # noqa: ANN401
     """Restore BACKUP_ID into an empty database, or chosen tables into any."""
     from shared.wiring import open_workspace
 

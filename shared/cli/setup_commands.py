@@ -20,7 +20,7 @@ def init(config: str | None, *, as_json: bool) -> None:
         "Every backup is sealed for this identity. Without it no backup can be read, by nobody, ever:",
         "losing it loses the backups, and whoever has it can read them all.",
         "  1. Copy it now to a place that survives this machine (a password manager, a safe on paper).",
-        "  2. Better, add a second recipient whose identity is kept elsewhere: `recipients = [\"age1...\", \"age1...\"]`.",
+        '  2. Better, add a second recipient whose identity is kept elsewhere: `recipients = ["age1...", "age1..."]`.',
         "  3. Machines that only back up need no identity: remove the file there, restore tests then run elsewhere.",
         "",
         "Next: add a source to the configuration, then `goldcopy check` and `goldcopy backup NAME`.",
@@ -76,11 +76,18 @@ def tools_list(config: str | None, *, as_json: bool) -> None:
     found = list_tools(config)
     document = {
         "tools": [
-            {"major": item.major, "version": item.version, "folder": str(item.folder), "server": item.has_server, "origin": item.origin}
+            {
+                "major": item.major,
+                "version": item.version,
+                "folder": str(item.folder),
+                "server": item.has_server,
+                "origin": item.origin,
+            }
             for item in found
         ]
     }
     lines = [
-        f"{item.major}: {item.version} in {item.folder} ({item.origin}{', with server' if item.has_server else ''})" for item in found
+        f"{item.major}: {item.version} in {item.folder} ({item.origin}{', with server' if item.has_server else ''})"
+        for item in found
     ]
     emit(document, lines or ["none found: goldcopy tools add 17"], as_json=as_json)

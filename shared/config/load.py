@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -77,7 +78,8 @@ class Config:
         if name not in self.sources:
             known = ", ".join(sorted(self.sources)) or "none yet"
             raise ConfigInvalid(
-                f"there is no source {name!r} in {self.path}", hint=f"Known sources: {known}; add [sources.{name}] or correct the name."
+                f"there is no source {name!r} in {self.path}",
+                hint=f"Known sources: {known}; add [sources.{name}] or correct the name.",
             )
         return self.sources[name]
 
@@ -123,7 +125,7 @@ def load_config(given: str | None = None, environment: Mapping[str, str] | None 
     return Config(path, file, sources, ReferenceReader(path.parent, environment))
 
 
-def _read(path: Path) -> dict[str, object]:
+def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:

@@ -116,7 +116,7 @@ class KeepSection(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _short_form(cls, value: Any) -> Any:  # noqa: ANN401 - whatever stands in the file
+    def _short_form(cls, value: Any) -> Any:
         return {"age": value} if isinstance(value, str) else value
 
 

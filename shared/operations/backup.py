@@ -238,13 +238,16 @@ class _BackupInTheMaking:
             excluded_schemas=preflight.excluded_schemas,
             estimated_bytes=preflight.estimated_bytes,
         )
-        with self._timer.phase("dump"), start_dump(request, folder) as dump:
-            with DumpReading(dump, writer, request.policy.jobs + 1, self._on_progress) as reading:
-                toc = dump.toc()
-                facts = read_source_facts(snapshot)
-                reading.expect(facts.estimated_bytes)
-                reading.wait()
-                stored = reading.store_leftovers(folder, _facts_files(facts))
+        with (
+            self._timer.phase("dump"),
+            start_dump(request, folder) as dump,
+            DumpReading(dump, writer, request.policy.jobs + 1, self._on_progress) as reading,
+        ):
+            toc = dump.toc()
+            facts = read_source_facts(snapshot)
+            reading.expect(facts.estimated_bytes)
+            reading.wait()
+            stored = reading.store_leftovers(_facts_files(facts))
         with self._timer.phase("store"):
             self._on_progress("store", 0, None)
             written = writer.finish()

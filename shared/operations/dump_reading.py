@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from shared.operations.progress import OnProgress
 from shared.postgres.dump import END_MARKER, RunningDump
@@ -22,7 +22,7 @@ class DumpReading:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="dump-reader")
         self._readers = [self._pool.submit(self._read_files) for _ in range(threads)]
 
-    def __enter__(self) -> "DumpReading":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -51,7 +51,7 @@ class DumpReading:
         self._dump.finish()
         return self._stored
 
-    def store_leftovers(self, folder: Path, extra: Mapping[str, bytes]) -> Mapping[str, StoredFile]:
+    def store_leftovers(self, extra: Mapping[str, bytes]) -> Mapping[str, StoredFile]:
         """Store what pg_dump wrote besides data files, and the facts that belong to the backup."""
         for path in self._dump.leftover_files():
             with path.open("rb") as stream:

@@ -36,6 +36,7 @@ def require_bytes(folder: Path, needed_bytes: int, what: str) -> None:
     free = free_bytes(folder)
     if free < needed_bytes + _MARGIN_BYTES:
         raise SpaceExhausted(
-            f"{what} needs about {format_bytes(needed_bytes + _MARGIN_BYTES)} in {folder}, and {format_bytes(free)} are free",
+            f"{what} needs about {format_bytes(needed_bytes + _MARGIN_BYTES)} in {folder}, "
+            f"and {format_bytes(free)} are free",
             hint="Free space there, or point `[scratch] folder` to a larger disk.",
         )

@@ -1,7 +1,7 @@
 """Run pg_dump in directory format and hand out its files while they still grow.
 
-pg_dump writes uncompressed files with N jobs into a scratch folder. Readers follow each file to its end, so the rows are
-counted, fingerprinted, sealed and stored while the server still sends them, and what was read leaves the disk at once:
+pg_dump writes uncompressed files with N jobs into a scratch folder. Readers follow each file to its end, so the rows
+are counted, fingerprinted, sealed and stored while the server still sends them, and what was read leaves the disk at once:
 consumed ranges of a growing file are punched out, finished files are deleted. When readers fall behind by more than the
 limit, pg_dump is paused, so scratch space stays bounded whatever the size of the database.
 """
@@ -59,7 +59,7 @@ class DumpRequest:
 
     @property
     def waiting_limit_bytes(self) -> int:
-        """How much may wait for readers before pg_dump is paused: a share of the dump, between a floor and the limit."""
+        """How much may wait for readers before pg_dump is paused: a share of the dump, within bounds."""
         share = max(self.estimated_bytes // _WAITING_SHARE, _WAITING_FLOOR_BYTES)
         return min(share, self.policy.scratch_limit_bytes)
 
@@ -321,9 +321,10 @@ def start_dump(
     request: DumpRequest, folder: Path, *, now_seconds: Callable[[], float] = monotonic_seconds
 ) -> Iterator[RunningDump]:
     """Begin a dump into `folder`, which must not exist; leaving the context kills a pg_dump that still runs."""
-    with request.address.child_environment() as environment, start_program(
-        dump_arguments(request, folder), environment=environment
-    ) as child:
+    with (
+        request.address.child_environment() as environment,
+        start_program(dump_arguments(request, folder), environment=environment) as child,
+    ):
         dump = RunningDump(child, folder, request, now_seconds)
         try:
             yield dump

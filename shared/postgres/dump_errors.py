@@ -16,7 +16,7 @@ _CHANGED = "Run the backup again; nothing was kept of this one."
 
 _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], GoldcopyError]], ...] = (
     (
-        re.compile(r"canceling statement due to lock timeout", re.S),
+        re.compile(r"canceling statement due to lock timeout", re.DOTALL),
         lambda _match: SourceUnreachable(
             "another session holds a lock that keeps the dump from starting",
             hint="Find it in pg_stat_activity and pg_locks (often a migration or a VACUUM FULL), or raise `lock_wait`.",
@@ -26,7 +26,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], GoldcopyError]], 
         re.compile(r'permission denied for (\w[\w ]*?) ("?[^\n]+)'),
         lambda match: SourceRefused(
             f"the dump role may not read {match[1]} {match[2].strip()}",
-            hint="Run `goldcopy check`: it prints the GRANT that mends this, or exclude the object in the configuration.",
+            hint="Run `goldcopy check`: it prints the GRANT that mends this; or exclude the object on purpose.",
         ),
     ),
     (
@@ -52,15 +52,15 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], GoldcopyError]], 
     ),
     (
         re.compile(
-            r'((?:relation|table|column|type|schema|function) [^\n]{1,200} does not exist|cache lookup failed[^\n]*'
+            r"((?:relation|table|column|type|schema|function) [^\n]{1,200} does not exist|cache lookup failed[^\n]*"
             r"|could not open relation with OID \d+|could not find [^\n]+)"
         ),
         lambda match: SourceChanged(f"the database changed while the dump was starting: {match[1]}", hint=_CHANGED),
     ),
     (
         re.compile(
-            r"(server closed the connection unexpectedly|terminating connection[^\n]*|connection to server[^\n]*failed[^\n]*"
-            r"|could not receive data from server[^\n]*|SSL SYSCALL error[^\n]*|no connection to the server|"
+            r"(server closed the connection unexpectedly|terminating connection[^\n]*"
+            r"|connection to server[^\n]*failed[^\n]*|could not receive data from server[^\n]*|SSL SYSCALL error[^\n]*|no connection to the server|"
             r"the database system is [^\n]*|lost synchronization with server[^\n]*|PQgetCopyData\(\) failed[^\n]*)"
         ),
         lambda match: SourceUnreachable(
@@ -69,7 +69,9 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], GoldcopyError]], 
         ),
     ),
     (
-        re.compile(r"(invalid snapshot identifier|could not import the requested snapshot|snapshot \"[^\"]+\" does not exist)"),
+        re.compile(
+            r"(invalid snapshot identifier|could not import the requested snapshot|snapshot \"[^\"]+\" does not exist)"
+        ),
         lambda _match: SourceUnreachable(
             "the session that holds the dump's snapshot was lost",
             hint="Use a direct or session-mode connection, not a transaction-mode pooler, and run the backup again.",

@@ -122,6 +122,12 @@ class Parts:
         """How to reach a source."""
         return self.address_of(self.config.source_url(source), self.config.source(source).kind)
 
+    def known_address(self, source: str) -> DatabaseAddress | None:
+        """How to reach a source, or None where this machine does not know (it only restores, or the source is gone)."""
+        with suppress(ConfigInvalid):
+            return self.address(source)
+        return None
+
     def address_of(self, url: str, kind: SourceKind = SourceKind.POSTGRES) -> DatabaseAddress:
         """Read a URL and add the rules of the place behind it."""
         address = DatabaseAddress.from_url(url)
@@ -196,9 +202,7 @@ def list_tools(config_path: str | None) -> Sequence[Toolset]:
 
 def add_tools(config_path: str | None, major: int, *, on_progress: OnProgress) -> Toolset:
     """Fetch client tools and server of a major; works without a configuration."""
-    return add_toolset(
-        major, tools_folder(config_path), on_progress=lambda line: on_progress(line, 0, None)
-    )
+    return add_toolset(major, tools_folder(config_path), on_progress=lambda line: on_progress(line, 0, None))
 
 
 def tools_folder(config_path: str | None) -> Path:

@@ -14,14 +14,14 @@ from shared.domain.backup import BackupKind, BackupStatus
 from shared.domain.restore_testing import Pick, choose_backup
 from shared.domain.source import Source
 from shared.errors import BackupUnknown, UsageProblem
-from shared.operations.audit import run_audit
+from shared.operations.audit import AuditResult, run_audit
 from shared.operations.backup import BackupPlace, BackupRequest, BackupResult, find_earlier_result, run_backup
 from shared.operations.cleanup import CleanupResult, run_cleanup
 from shared.operations.holds import place_hold, release_hold
 from shared.operations.listing import backup_document, shown_backup
 from shared.operations.progress import OnProgress, no_progress
 from shared.operations.rebuild import RebuildResult, rebuild_catalog
-from shared.operations.restore import RestoreRequest, RestoreResult, run_restore
+from shared.operations.restore import RestorePlace, RestoreReport, RestoreRequest, run_restore
 from shared.operations.restore_testing import RestoreTestPlace, RestoreTestReport, RestoreTestRequest, run_restore_test
 from shared.operations.verify import VerifyResult, run_verify
 from shared.postgres.checks import load_checks
@@ -139,12 +139,11 @@ class Workspace:
         )
         return run_restore_test(request, place, now=utc_now, on_progress=on_progress)
 
-    def verify(
-        self, backup_ids: Sequence[str] | None = None, *, on_progress: OnProgress = no_progress
-    ) -> VerifyResult:
+    def verify(self, backup_ids: Sequence[str] | None = None, *, on_progress: OnProgress = no_progress) -> VerifyResult:
         """Read stored bytes again; of all backups when `backup_ids` is None."""
         ids = None if backup_ids is None else [self._backup(backup_id).id for backup_id in backup_ids]
-        return run_verify(self._parts.repository(), self._parts.catalog, ids, utc_now(), on_progress)
+        parts = self._parts
+        return run_verify(parts.repository(), parts.catalog, ids, now=utc_now, on_progress=on_progress)
 
     def clean_up(
         self, source: str | None = None, *, dry_run: bool = False, on_progress: OnProgress = no_progress
@@ -160,11 +159,45 @@ class Workspace:
             on_progress=on_progress,
         )
 
-    def audit(self, *, on_progress: OnProgress = no_progress) -> dict[str, Any]:
+    def restore(
+        self,
+        backup_id: str,
+        to: str,
+        *,
+        tables: Sequence[str] = (),
+        reason: str = "",
+        jobs: int = 1,
+        into_source: bool = False,
+        into_non_empty: bool = False,
+        on_progress: OnProgress = no_progress,
+    ) -> RestoreReport:
+        """Restore a backup into the database that `to` refers to (`env:NAME`, `file:PATH` or a URL)."""
+        parts = self._parts
+        row = self._backup(backup_id)
+        clear_leftovers(parts.config.scratch_folder)
+        request = RestoreRequest(
+            source=row.source,
+            backup_id=row.id,
+            destination=parts.address_of(parts.config.references.text(to, key="--to")),
+            source_address=parts.known_address(row.source),
+            tables=tuple(tables),
+            reason=reason,
+            jobs=jobs,
+            into_source=into_source,
+            into_non_empty=into_non_empty,
+        )
+        place = RestorePlace(
+            repository=parts.repository(),
+            catalog=parts.catalog,
+            toolsets=parts.toolsets,
+            identities=parts.identities(),
+            scratch_folder=parts.config.scratch_folder,
+        )
+        return run_restore(request, place, now=utc_now, on_progress=on_progress)
+
+    def audit(self, *, on_progress: OnProgress = no_progress) -> AuditResult:
         """Compare the repository with the catalog, both ways, and check the audit trail's chain."""
-        on_progress("audit", 0, None)
-        found = run_audit(self._parts.repository(), self._parts.catalog)
-        return found.document() | {"audit_trail": self._parts.catalog.verify_audit_chain().summary}
+        return run_audit(self._parts.repository(), self._parts.catalog, now=utc_now, on_progress=on_progress)
 
     def rebuild_catalog(self, *, dry_run: bool = False, on_progress: OnProgress = no_progress) -> RebuildResult:
         """Make the catalog agree with the repository."""
