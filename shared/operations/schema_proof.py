@@ -18,6 +18,7 @@ from shared.postgres.schema import (
     digest_schema,
     read_schema,
 )
+from shared.postgres.settle import settle_differences
 
 _IN_EVERY_DATABASE = frozenset({("schemas", "public"), ("extensions", "plpgsql")})
 _ABOUT_RIGHTS = frozenset({"default_privileges", "granted_system_objects"})
@@ -47,7 +48,7 @@ class Tolerance:
         if self.additions and difference.kind is ChangeKind.ADDED:
             return "the destination had it before"
         if self.versions and difference.kind is not ChangeKind.REMOVED:
-            return "the destination's version prints it in other words, or it is not the same; look at it"
+            return "the destination is of another version, which has other rights and prints definitions in other words"
         return ""
 
 
@@ -60,6 +61,7 @@ class SchemaProof:
 
     findings: list[Finding] = field(default_factory=list)
     not_measured: list[NotMeasured] = field(default_factory=list)
+    tolerated: dict[str, list[str]] = field(default_factory=dict)
 
 
 def compare_schemas(
@@ -98,14 +100,12 @@ def compare_schemas(
     with closing(address.connect()) as connection:
         # Statements that only try out a definition must not wake the database's own event triggers.
         connection.execute("SET session_replication_role = replica")
-        real, deparse_only = compare_schema(source, read_schema(connection)), list[SchemaDifference]()
-    for difference in deparse_only:
-        proof.findings.append(
-            _judge(difference, Severity.INFO, "the server prints it in other words; it means the same")
-        )
+        real, settled = settle_differences(connection, compare_schema(source, read_schema(connection)))
+    proof.findings += [_judge(difference, Severity.INFO, difference.explanation) for difference in settled]
     names = [_words(entry) for entry in left_out]
     for difference in real:
         _note(difference, names, tolerance, proof)
+    proof.findings += [_summary(reason, identities) for reason, identities in proof.tolerated.items()]
     by_check = dict.fromkeys(finding.check for finding in proof.findings)
     proof.findings = [
         item
@@ -131,9 +131,16 @@ def _note(
         message = f"another version than at the source: {difference.after} instead of {difference.before}"
         proof.findings.append(_judge(difference, Severity.WARNING, message))
     elif expected := tolerance.explain(difference):
-        proof.findings.append(_judge(difference, Severity.WARNING, expected))
+        proof.tolerated.setdefault(expected, []).append(difference.identity)
     else:
         proof.findings.append(_judge(difference, Severity.ERROR, _message(difference)))
+
+
+def _summary(reason: str, identities: Sequence[str]) -> Finding:
+    """Tell of many tolerated differences at once: they are one fact about the destination."""
+    shown = ", ".join(identity[:_SHOWN_LETTERS] for identity in identities[:5])
+    more = f" and {len(identities) - 5} more" if len(identities) > 5 else ""
+    return Finding(check="schema", severity=Severity.WARNING, object=f"{shown}{more}", message=f"differs: {reason}")
 
 
 def _message(difference: SchemaDifference) -> str:

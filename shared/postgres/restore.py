@@ -5,6 +5,7 @@ one that created it, through the free-space map, so that small rows fill old hol
 changes; the exact proof would then see a difference where there is none.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from shared.postgres.restore_messages import MessageReader, RestoreItem, Restore
 from shared.postgres.tools import Toolset
 
 _POLL_SECONDS = 0.2
+_SERIAL_STEP = re.compile(r"pg_restore: (creating|executing|processing data for table|restoring large object)\b")
+_SERIAL_DATA = frozenset({"processing data for table", "restoring large object"})
 _DATA = frozenset({"TABLE DATA", "BLOBS", "BLOB", "BLOB METADATA"})
 
 
@@ -86,7 +89,7 @@ def run_pg_restore(
         ProgramStalled: Nothing moved for `stall_seconds`.
         GoldcopyError: The program cannot be started or the server not reached.
     """
-    watch = _Watch(read_toc(dump_folder / "toc.dat"), options.use_list, on_progress)
+    watch = _Watch(read_toc(dump_folder / "toc.dat"), options, on_progress)
     arguments = restore_arguments(toolset, dump_folder, options)
     with (
         address.child_environment() as environment,
@@ -128,7 +131,7 @@ class _Watch:
     """Follows one pg_restore; `take_line` is called from the thread that reads its output."""
 
     _toc: Toc
-    _use_list: Path | None
+    _options: RestoreOptions
     _on_progress: Callable[[str, int, int | None], None]
     _reader: MessageReader = field(default_factory=MessageReader)
     _lock: Lock = field(default_factory=Lock)
@@ -141,7 +144,7 @@ class _Watch:
     _copied_bytes: int = 0
 
     def __post_init__(self) -> None:
-        chosen = _chosen_ids(self._use_list)
+        chosen = _chosen_ids(self._options.use_list)
         self._descriptions = {
             entry.dump_id: entry.description for entry in self._toc.entries if chosen is None or entry.dump_id in chosen
         }
@@ -152,15 +155,26 @@ class _Watch:
             item = self._reader.feed(line)
             if item is not None:
                 self._note(item)
+            elif self._options.single_transaction and (step := _SERIAL_STEP.match(line)):
+                self._note_serial(is_data=step[1] in _SERIAL_DATA)
 
     def _note(self, item: RestoreItem) -> None:
         is_data = self._descriptions.get(item.dump_id) in _DATA
-        if (is_data and item.state == "finished") or (self._in_data and not is_data and item.state == "processing"):
+        if is_data and item.state == "finished":
             self._data_ended_at = self._moved_at
-        self._in_data = is_data and item.state == "processing"
         if item.state != "launching":
-            self._done += 1
-            self._on_progress("restore", self._done, len(self._descriptions))
+            self._count()
+
+    def _note_serial(self, *, is_data: bool) -> None:
+        """Without parallel jobs steps have no numbers, and what comes after the data ends it."""
+        if self._in_data and not is_data:
+            self._data_ended_at = self._moved_at
+        self._in_data = is_data
+        self._count()
+
+    def _count(self) -> None:
+        self._done += 1
+        self._on_progress("restore", self._done, len(self._descriptions))
 
     def require_progress(self, address: DatabaseAddress, stall_seconds: float) -> None:
         """Ask the server, when pg_restore was silent for a while, whether anything still moves.

@@ -99,22 +99,24 @@ def tables_with_partitions(toc: Toc, wanted: Iterable[tuple[str, str]]) -> list[
 def for_tables(toc: Toc, tables: Sequence[TocEntry]) -> Selection:
     """Choose tables with their rows, parts and what they need (schemas, types, functions, sequences, extensions).
 
-    A foreign key, trigger or other part that needs a table which is not chosen is left out with that reason.
+    A table that a chosen one inherits from, or is a partition of, comes with its definition but without its rows. A
+    foreign key, trigger or other part that needs any other table which is not chosen is left out with that reason.
     """
     by_id = {entry.dump_id: entry for entry in toc.entries}
     needs = {entry.dump_id: tuple(number for number in entry.dependencies if number in by_id) for entry in toc.entries}
     chosen = {entry.dump_id for entry in tables}
     left_out: dict[int, str] = {}
     kept = chosen | _closure(chosen, needs)
+    present = {number for number in kept if by_id[number].description in _TABLE_KINDS}
     parts = _parts(toc, kept & chosen | {n for n in kept if by_id[n].description == "SEQUENCE"}, by_id)
     for number in parts:
         needed = _closure([number], needs)
-        foreign = [by_id[n] for n in needed if by_id[n].description in _TABLE_KINDS and n not in chosen]
+        foreign = [by_id[n] for n in needed if by_id[n].description in _TABLE_KINDS and n not in present]
         if foreign:
             left_out[number] = f"needs {foreign[0].schema}.{foreign[0].tag}, which is not restored"
         else:
             kept |= {number} | needed
-    kept |= {entry.dump_id for entry in toc.entries if _is_attachment(entry, chosen, by_id)}
+    kept |= {entry.dump_id for entry in toc.entries if _is_attachment(entry, present, by_id)}
     kept |= {entry.dump_id for entry in toc.entries if entry.description in _ALWAYS}
     entries = tuple(entry for entry in toc.entries if entry.dump_id in kept)
     return Selection(entries=entries, left_out=left_out)
