@@ -1,0 +1,435 @@
+"""Throwaway servers: private, unprivileged, always removed, also after their owner was killed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from shared.clock import monotonic_seconds, wait
+from shared.domain.manifest import ServerFacts
+from shared.errors import ProgramFailed, SourceRefused, SpaceExhausted
+from shared.postgres import scratch_places
+from shared.postgres.connection import DatabaseAddress
+from shared.postgres.process import OsUser, minimal_environment, run_program
+from shared.postgres.scratch import ScratchServer, clear_leftovers, create_database, start_scratch
+from shared.postgres.tools import Toolset
+from tests.support.postgres_servers import REPOSITORY_FOLDER, PostgresServer, run_sql
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as somebody else")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+DAEMON = OsUser(1, 1, "daemon")
+NOBODY = OsUser(65534, 65534, "nobody")
+
+
+@pytest.fixture
+def toolset(postgres_server: PostgresServer) -> Toolset:
+    return postgres_server.toolset
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short folder that everybody may enter; pytest's own are private."""
+    path = Path(tempfile.mkdtemp(prefix="gc-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def server(postgres_server: PostgresServer) -> Iterator[ScratchServer]:
+    path = Path(tempfile.mkdtemp(prefix="gc-"))
+    path.chmod(0o755)
+    with start_scratch(postgres_server.toolset, path, superuser="supabase_admin") as running:
+        yield running
+    shutil.rmtree(path)
+
+
+def data_folder(address: DatabaseAddress) -> Path:
+    return Path(str(run_sql(address, "SHOW data_directory")[0][0]))
+
+
+def server_processes(data: Path) -> list[int]:
+    """Processes that work in a data directory."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").readlink() == data:
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def await_gone(data: Path) -> None:
+    deadline = monotonic_seconds() + 10
+    while server_processes(data):
+        assert monotonic_seconds() < deadline, "processes of the server are still there"
+        wait(0.02)
+
+
+def psql_as(user: OsUser, server: ScratchServer, host: str, role: str) -> str:
+    """Try to log in as an operating system user and return what psql complains about."""
+    command = ["-X", "-h", host, "-p", "5432", "-U", role, "-c", "SELECT 1", "postgres"]
+    argv = [server.toolset.program("psql"), *command]
+    result = run_program(argv, environment=minimal_environment(), timeout_seconds=20, user=user)
+    assert result.exit_code != 0
+    return result.stderr_tail
+
+
+# -- a server as it should be ------------------------------------------------------------------------------------------
+
+
+def test_the_superuser_has_the_name_that_was_asked_for(server: ScratchServer) -> None:
+    assert run_sql(server.address, "SELECT rolname::text FROM pg_roles WHERE oid = 10") == [("supabase_admin",)]
+    assert run_sql(server.address, "SHOW server_version")[0][0] == server.version
+
+
+def test_a_server_has_no_network_and_waits_for_no_disk(server: ScratchServer) -> None:
+    wanted = {"listen_addresses": "", "fsync": "off", "autovacuum": "off", "jit": "off", "wal_level": "minimal"}
+    assert {name: run_sql(server.address, f"SHOW {name}")[0][0] for name in wanted} == wanted
+
+
+def test_nobody_else_can_reach_the_socket(server: ScratchServer) -> None:
+    socket_folder = Path(server.address.parameters["host"])
+    assert socket_folder.stat().st_mode & 0o077 == 0
+    assert data_folder(server.address).stat().st_mode & 0o077 == 0
+
+
+@root_only
+def test_another_user_is_kept_out_by_the_folder_and_the_servers_own_user_by_the_rules(server: ScratchServer) -> None:
+    socket_folder = server.address.parameters["host"]
+    assert "Permission denied" in psql_as(DAEMON, server, socket_folder, "supabase_admin")
+    assert "Peer authentication failed" in psql_as(NOBODY, server, socket_folder, "supabase_admin")
+
+
+@linux_only
+@root_only
+def test_the_server_runs_as_nobody_with_nothing_of_ours(
+    toolset: Toolset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "tr0ub4dor")
+    monkeypatch.setenv("APP_DATABASE_URL", "postgresql://app:tr0ub4dor@h/shop")
+    with start_scratch(toolset, folder) as server:
+        for pid in server_processes(data_folder(server.address)):
+            assert Path(f"/proc/{pid}").stat().st_uid == NOBODY.uid
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            names = {entry.split(b"=")[0] for entry in environment.split(b"\0") if b"=" in entry}
+            assert not names & {b"HOME", b"AWS_SECRET_ACCESS_KEY", b"APP_DATABASE_URL", b"PGPASSWORD"}
+            assert b"tr0ub4dor" not in environment
+        groups = Path(f"/proc/{server._child.pid}/status").read_text().split("Groups:")[1].split("\n")[0]
+        assert groups.strip() == ""
+
+
+@root_only
+def test_what_runs_in_a_server_cannot_reach_the_next_one(toolset: Toolset, folder: Path) -> None:
+    with start_scratch(toolset, folder):
+        pass
+    (template,) = folder.glob("template-*")
+    assert all(path.lstat().st_uid == 0 for path in (template, *template.rglob("*")))
+    assert template.stat().st_mode & 0o077 == 0
+
+
+def test_the_template_is_made_once_and_gives_every_server_its_own_data(toolset: Toolset, folder: Path) -> None:
+    with start_scratch(toolset, folder) as first, start_scratch(toolset, folder) as second:
+        run_sql(first.address, "CREATE TABLE only_here ()")
+        assert run_sql(second.address, "SELECT to_regclass('only_here')") == [(None,)]
+    assert len(list(folder.glob("template-*"))) == 1
+
+
+def test_servers_of_every_major_start(toolsets: tuple[Toolset, ...], folder: Path) -> None:
+    for each in toolsets:
+        if each.has_server:
+            with start_scratch(each, folder) as server:
+                assert run_sql(server.address, "SHOW server_version_num")[0][0].startswith(str(each.major))
+
+
+def test_the_size_of_the_data_is_known(toolset: Toolset, folder: Path) -> None:
+    with start_scratch(toolset, folder) as server:
+        before = server.data_bytes()
+        run_sql(server.address, "CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 20000); CHECKPOINT")
+        assert server.data_bytes() - before > 20_000_000
+
+
+# -- the end of a server -----------------------------------------------------------------------------------------------
+
+
+@linux_only
+def test_nothing_is_left_when_the_context_ends(toolset: Toolset, folder: Path) -> None:
+    with start_scratch(toolset, folder) as server:
+        data = data_folder(server.address)
+        assert server_processes(data)
+    assert not server_processes(data)
+    assert [path.name.split("-")[0] for path in folder.iterdir()] == ["template"]
+
+
+@linux_only
+def test_nothing_is_left_when_the_caller_fails_with_open_connections(toolset: Toolset, folder: Path) -> None:
+    with ExitStack() as stack:
+        data = Path()
+
+        def fail() -> None:
+            nonlocal data
+            with start_scratch(toolset, folder) as server:
+                data = data_folder(server.address)
+                connection = server.address.connect(autocommit=False)
+                stack.callback(connection.close)
+                connection.execute("CREATE TABLE public.t AS SELECT generate_series(1, 100000)")
+                raise LookupError("anything that a caller may raise")
+
+        with pytest.raises(LookupError):
+            fail()
+    assert not server_processes(data)
+    assert not list(folder.glob("server-*"))
+
+
+def test_a_server_that_died_is_told_apart_from_a_bad_backup(toolset: Toolset, folder: Path) -> None:
+    with start_scratch(toolset, folder) as server:
+        assert server.problem() is None
+        os.kill(server._child.pid, signal.SIGKILL)
+        server._child.wait(10)
+        problem = server.problem()
+        assert isinstance(problem, ProgramFailed)
+        assert "exit code -9" in problem.message
+
+
+@pytest.fixture
+def orphan(toolset: Toolset, folder: Path) -> Path:
+    """The data directory of a server whose owner was killed."""
+    script = f"""
+import sys, time
+from pathlib import Path
+from shared.postgres.scratch import start_scratch
+from shared.postgres.tools_probe import probe
+with start_scratch(probe(Path({str(toolset.folder)!r}), "test"), Path({str(folder)!r})) as server:
+    print(server._place.data, flush=True)
+    time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=REPOSITORY_FOLDER) as owner:
+        assert owner.stdout is not None
+        data = Path(owner.stdout.readline().decode().strip())
+        assert server_processes(data)
+        owner.kill()
+    return data
+
+
+@linux_only
+def test_a_server_ends_with_its_killed_owner_and_its_folder_is_cleared(folder: Path, orphan: Path) -> None:
+    await_gone(orphan)
+    assert orphan.exists()
+    assert clear_leftovers(folder) == (f"scratch server {orphan.parent}",)
+    assert not orphan.exists()
+    assert not list(folder.glob("server-*"))
+    assert clear_leftovers(folder) == ()
+
+
+@linux_only
+@pytest.mark.usefixtures("orphan")
+def test_processes_that_still_work_in_a_leftover_are_ended(folder: Path, orphan: Path) -> None:
+    await_gone(orphan)
+    with subprocess.Popen(["sleep", "600"], cwd=orphan) as survivor:
+        clear_leftovers(folder)
+        assert survivor.wait(10) == -signal.SIGKILL
+    assert not orphan.exists()
+
+
+def test_a_server_with_a_living_owner_is_never_touched(toolset: Toolset, folder: Path) -> None:
+    with start_scratch(toolset, folder) as server:
+        assert clear_leftovers(folder) == ()
+        assert run_sql(server.address, "SELECT 1") == [(1,)]
+
+
+@linux_only
+def test_two_may_clear_at_once(folder: Path, orphan: Path) -> None:
+    await_gone(orphan)
+    with ThreadPoolExecutor(4) as pool:
+        reports = list(pool.map(lambda _: clear_leftovers(folder), range(4)))
+    assert sum(len(report) for report in reports) == 1
+    assert not list(folder.glob("server-*"))
+
+
+def test_clearing_a_folder_that_does_not_exist_is_no_error(tmp_path: Path) -> None:
+    assert clear_leftovers(tmp_path / "never") == ()
+
+
+# -- where it can live -------------------------------------------------------------------------------------------------
+
+
+@root_only
+def test_a_folder_the_servers_user_cannot_enter_is_replaced(
+    toolset: Toolset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch_places, "FALLBACK_PARENT", folder)
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    with start_scratch(toolset, private / "scratch") as server:
+        assert not data_folder(server.address).is_relative_to(private)
+        assert run_sql(server.address, "SELECT 1") == [(1,)]
+
+
+def test_a_path_too_long_for_a_socket_is_replaced(
+    toolset: Toolset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch_places, "FALLBACK_PARENT", folder)
+    long = folder / ("x" * 90)
+    with start_scratch(toolset, long) as server:
+        assert not data_folder(server.address).is_relative_to(long)
+
+
+@root_only
+def test_programs_the_servers_user_cannot_run_are_copied_once(
+    toolset: Toolset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch_places, "FALLBACK_PARENT", folder)
+    if toolset.origin != "goldcopy tools":
+        pytest.skip("a system's own programs are everybody's")
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    shutil.copytree(toolset.folder.parent, private / "tools", symlinks=True)
+    hidden = Toolset(toolset.major, toolset.version, private / "tools/bin", has_server=True, origin="test")
+    for _ in range(2):
+        with start_scratch(hidden, folder / "scratch") as server:
+            assert server.toolset.folder != hidden.folder
+            assert run_sql(server.address, "SELECT 1") == [(1,)]
+    (copy,) = folder.glob("goldcopy-*/tools-*")
+    assert all(path.lstat().st_uid == 0 and not path.stat().st_mode & 0o022 for path in copy.rglob("*"))
+
+
+@root_only
+def test_a_fallback_folder_that_somebody_else_made_is_refused(
+    toolset: Toolset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch_places, "FALLBACK_PARENT", folder)
+    long = folder / ("x" * 90)
+    trap = scratch_places._fallback_path(long)
+    trap.mkdir()
+    os.chown(trap, DAEMON.uid, DAEMON.gid)
+    with pytest.raises(ProgramFailed, match="not a folder of our own"), start_scratch(toolset, long):
+        pass
+
+
+# -- a full disk -------------------------------------------------------------------------------------------------------
+
+
+class SmallDisk:
+    """A file system of a few megabytes, mounted for one test."""
+
+    def __init__(self, folder: Path, size_mib: int) -> None:
+        self.folder = folder
+        self._size = f"size={size_mib}m"
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", self._size, "tmpfs", self.folder], capture_output=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "-l", self.folder], check=True)
+
+
+@root_only
+def test_a_disk_too_small_for_a_server_is_named(toolset: Toolset, folder: Path) -> None:
+    with SmallDisk(folder / "disk", 20) as disk:
+        with pytest.raises(SpaceExhausted, match="disk"), start_scratch(toolset, disk.folder / "s"):
+            pass
+        assert not list((disk.folder / "s").glob(".template*"))
+
+
+@root_only
+def test_a_disk_that_fills_during_the_restore_is_told_apart_from_a_bad_backup(toolset: Toolset, folder: Path) -> None:
+    with SmallDisk(folder / "disk", 160) as disk, start_scratch(toolset, disk.folder / "s") as server:
+        with pytest.raises(Exception, match="No space left"):
+            run_sql(server.address, "CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 300000)")
+        assert isinstance(server.problem(), SpaceExhausted)
+
+
+# -- databases ---------------------------------------------------------------------------------------------------------
+
+
+def facts(encoding: str, collate: str, **more: str) -> ServerFacts:
+    return ServerFacts(
+        server_version="",
+        server_version_num=170000,
+        database="shop",
+        encoding=encoding,
+        collate=collate,
+        ctype=more.pop("ctype", collate),
+        locale_provider=more.pop("locale_provider", "libc"),
+        locale=more.pop("locale", ""),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "matches"),
+    [
+        ("c_utf8", facts("UTF8", "C.UTF-8"), True),
+        ("plain_c", facts("UTF8", "C"), True),
+        ("latin1", facts("LATIN1", "C"), True),
+        ("win1252", facts("WIN1252", "C"), True),
+        ("euc_jp", facts("EUC_JP", "C"), True),
+        ("sql_ascii", facts("SQL_ASCII", "C"), True),
+        ("klingon", facts("UTF8", "tlh_XX.UTF-8"), False),
+        ("klingon_latin", facts("LATIN1", "tlh_XX"), False),
+        ("mixed", facts("UTF8", "tlh_XX.UTF-8", ctype="C.UTF-8"), False),
+    ],
+)
+def test_a_database_has_the_sources_encoding_and_says_what_could_not_match(
+    server: ScratchServer, name: str, wanted: ServerFacts, matches: bool
+) -> None:
+    address, notes = create_database(server.address, name, server=wanted)
+    assert run_sql(address, "SHOW server_encoding") == [(wanted.encoding,)]
+    assert run_sql(address, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == [(0,)]
+    assert (notes == ()) is matches
+    if matches:
+        assert run_sql(address, f"SELECT datcollate FROM pg_database WHERE datname = '{name}'") == [(wanted.collate,)]
+    else:
+        assert "tlh_XX" in notes[0]
+        assert "stood in" in notes[0]
+
+
+def test_the_builtin_provider_is_used_where_the_source_uses_it(server: ScratchServer) -> None:
+    if int(server.version.split(".")[0]) < 17:
+        pytest.skip("the builtin provider came with Postgres 17")
+    wanted = facts("UTF8", "C.UTF-8", locale_provider="builtin", locale="C.UTF-8")
+    address, notes = create_database(server.address, "builtin", server=wanted)
+    assert notes == ()
+    found = run_sql(address, "SELECT datlocprovider, datlocale FROM pg_database WHERE datname = 'builtin'")
+    assert found in ([("b", "C.UTF-8")], [(b"b", "C.UTF-8")])
+
+
+def test_icu_is_used_where_the_server_has_it(toolsets: tuple[Toolset, ...], folder: Path) -> None:
+    with_icu = next((each for each in toolsets if each.has_icu and each.major >= 15), None)
+    if with_icu is None:
+        pytest.skip("no server with ICU here")
+    with start_scratch(with_icu, folder) as server:
+        wanted = facts("UTF8", "C.UTF-8", locale_provider="icu", locale="de-DE")
+        address, notes = create_database(server.address, "german", server=wanted)
+        assert notes == ()
+        ordered = "SELECT string_agg(w, '' ORDER BY w) FROM (VALUES ('z'), ('ä'), ('a')) v(w)"
+        assert run_sql(address, ordered) == [("aäz",)]
+        _, notes = create_database(server.address, "stand_in", server=facts("UTF8", "de_AT.UTF-8"))
+        assert notes
+        assert "ICU de-AT" in notes[0]
+
+
+def test_a_database_that_exists_is_not_taken_over(server: ScratchServer) -> None:
+    create_database(server.address, "taken", server=facts("UTF8", "C"))
+    with pytest.raises(SourceRefused, match="taken cannot be created"):
+        create_database(server.address, "taken", server=facts("UTF8", "C"))
+
+
+def test_odd_names_are_quoted(server: ScratchServer) -> None:
+    address, _ = create_database(server.address, 'o"dd; --', server=facts("UTF8", "C"))
+    assert run_sql(address, "SELECT current_database()::text") == [('o"dd; --',)]
