@@ -19,7 +19,7 @@ from shared.catalog.engine import Catalog
 from shared.catalog.records import RestoreTestResult, RunRow
 from shared.clock import monotonic_seconds
 from shared.domain.manifest import Manifest
-from shared.domain.proof import Finding, NotMeasured, Outcome, Severity, overall_outcome
+from shared.domain.proof import Finding, NotMeasured, Severity, overall_outcome
 from shared.domain.restore_testing import Pick
 from shared.domain.source_checks import SourceChecks
 from shared.errors import DecryptionFailed, GoldcopyError, IntegrityProblem, Interrupted, ProgramFailed
@@ -38,6 +38,9 @@ from shared.postgres.tools import Toolset
 from shared.repository.repository import Repository
 from shared.repository.sealing import Identity
 from shared.units import format_instant
+
+PHASES = ("fetch", "unseal", "start", "restore_data", "restore_indexes", "prove")
+"""The recovery time is that of all phases but the last."""
 
 _SERVER_SIZE_RATIO = 2.0
 """How much larger a restored database is than its dump, indexes included; measured between 1.2 and 2.2."""
@@ -185,6 +188,10 @@ def _record_end(catalog: Catalog, report: RestoreTestReport, now: datetime) -> N
     catalog.record_restore_test(report.result, now)
 
 
+def _in_order(phases: dict[str, float]) -> dict[str, float]:
+    return {name: phases[name] for name in PHASES if name in phases}
+
+
 class _RestoreTest:
     """One restore test while it runs."""
 
@@ -242,9 +249,9 @@ class _RestoreTest:
             finished_at=self._now(),
             findings=tuple(proof.findings),
             not_measured=tuple(proof.not_measured),
-            phases=self._phases | self._timer.durations_seconds(),
+            phases=_in_order(self._phases | self._timer.durations_seconds()),
             recovery_time_seconds=self._recovery_seconds,
-            tables_proven=proof.tables_proven if outcome is not Outcome.FAILED or proof.tables_proven else 0,
+            tables_proven=proof.tables_proven,
             rows_proven=proof.rows_proven,
             source_version=self._source_version,
             scratch_version=self._scratch_version,

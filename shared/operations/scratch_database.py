@@ -14,6 +14,7 @@ from shared.domain.proof import Finding, Severity
 from shared.errors import GoldcopyError, ProgramMissing
 from shared.operations.progress import OnProgress, PhaseTimer
 from shared.postgres.connection import DatabaseAddress
+from shared.postgres.readback import quoted
 from shared.postgres.scratch import create_database, start_scratch
 from shared.postgres.tools import Toolset, choose_client, choose_server
 
@@ -79,18 +80,20 @@ def open_scratch_database(
     with ExitStack() as stack:
         with timer.phase("start"):
             if configured is None:
-                scratch = _throwaway(stack, manifest, toolsets, scratch_folder)
+                scratch = _throwaway(stack, manifest, toolsets, scratch_folder, dump_folder)
             else:
                 scratch = _on_configured(stack, manifest, toolsets, configured)
             scratch.findings += run_script(scratch.address, dump_folder / "roles.sql", "roles")
         yield scratch
 
 
-def _throwaway(stack: ExitStack, manifest: Manifest, toolsets: Sequence[Toolset], folder: Path) -> ScratchDatabase:
+def _throwaway(
+    stack: ExitStack, manifest: Manifest, toolsets: Sequence[Toolset], folder: Path, dump_folder: Path
+) -> ScratchDatabase:
     server = manifest.server
     names = [extension.name for extension in manifest.extensions]
     toolset, missing = choose_server(toolsets, server.major, needs_icu=server.icu_in_use, extensions=names)
-    running = stack.enter_context(start_scratch(toolset, folder, superuser=_superuser(manifest)))
+    running = stack.enter_context(start_scratch(toolset, folder, superuser=_superuser(manifest, dump_folder)))
     address, notes = create_database(running.address, "restored", server=server)
     return ScratchDatabase(
         toolset=_client(toolsets, toolset, manifest),
@@ -138,9 +141,13 @@ def _client_major(manifest: Manifest) -> int:
     return int(manifest.client_version.split(".")[0])
 
 
-def _superuser(manifest: Manifest) -> str:
-    """Name the scratch server's own superuser as the source's, so that owners come out the same."""
-    return _SUPERUSER if _SUPERUSER in manifest.roles or not manifest.roles else manifest.roles[0]
+def _superuser(manifest: Manifest, dump_folder: Path) -> str:
+    """Name the scratch server's own superuser as one of the source's, so that owners come out the same."""
+    if _SUPERUSER in manifest.roles:
+        return _SUPERUSER
+    script = (dump_folder / "roles.sql").read_text("utf-8", "surrogateescape")
+    named = (role for role in manifest.roles if f"ALTER ROLE {quoted(role, 'UTF8')} SUPERUSER" in script)
+    return next(named, _SUPERUSER)
 
 
 def run_script(address: DatabaseAddress, path: Path, check: str) -> list[Finding]:

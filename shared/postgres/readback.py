@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import Lock
 from typing import cast
 
 from psycopg import Connection as AnyConnection
@@ -41,6 +42,13 @@ _SETTINGS = {
 }
 """What psql's session needs to print values as pg_dump's did, beyond the time zone, which the address gives it."""
 
+_CONDITIONS = """
+SELECT n.nspname, c.relname, configuration.condition
+FROM pg_catalog.pg_extension e, LATERAL unnest(e.extconfig, e.extcondition) AS configuration (oid, condition)
+JOIN pg_catalog.pg_class c ON c.oid = configuration.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE configuration.condition <> ''
+"""
+
 _PIPE_BYTES = 1 << 18
 _SMALL_BYTES = 1 << 20
 _BATCH_BYTES = 4 << 20
@@ -48,25 +56,6 @@ _BATCH_OBJECTS = 1000
 _BATCH_SEQUENCES = 300
 _STEP_BYTES = 1 << 20
 _MISSING = (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName, errors.WrongObjectType)
-
-
-def fingerprint_table(
-    toolset: Toolset, address: DatabaseAddress, table: TableRecord, key: bytes, *, encoding: str = "UTF8"
-) -> TableReading:
-    """Read one table through psql and take its fingerprint.
-
-    Args:
-        toolset: Client tools with psql.
-        address: The restored database.
-        table: Names, and columns in the order of the dump.
-        key: Fingerprint key.
-        encoding: Encoding of the database.
-
-    Raises:
-        ProgramFailed: psql ended badly, for example because the table is not there.
-    """
-    with copy_text(toolset, address, copy_statement(table, encoding)) as chunks:
-        return read_text(table.schema, table.name, chunks, key)
 
 
 def read_text(schema: str, name: str, chunks: Iterable[bytes], key: bytes) -> TableReading:
@@ -79,9 +68,11 @@ def read_text(schema: str, name: str, chunks: Iterable[bytes], key: bytes) -> Ta
     return TableReading(schema=schema, name=name, rows=rows, plain_bytes=plain_bytes, fingerprint=mac.hexdigest())
 
 
-def copy_statement(table: TableRecord, encoding: str) -> str:
+def copy_statement(table: TableRecord, encoding: str, condition: str = "") -> str:
     """Return `COPY schema.table (columns) TO STDOUT`, without a list for a table that has no columns."""
     listed = ", ".join(quoted(column, encoding) for column in table.columns)
+    if condition:
+        return f"COPY (SELECT {listed} FROM {_full_name(table, encoding)} {condition}) TO STDOUT"
     return f"COPY {_full_name(table, encoding)}{f' ({listed})' if listed else ''} TO STDOUT"
 
 
@@ -163,6 +154,8 @@ class TableReader:
         self._key = key
         self._encoding = encoding
         self._idle: SimpleQueue[Connection] = SimpleQueue()
+        self._lock = Lock()
+        self._known_conditions: dict[tuple[str, str], str] | None = None
 
     def read_all(
         self, tables: Sequence[TableRecord], *, threads: int = 2, on_read: Callable[[TableRecord], None]
@@ -200,16 +193,30 @@ class TableReader:
             return UnreadTable(is_missing=True, reason=_first_line(str(error)))
         except errors.InsufficientPrivilege as error:
             return UnreadTable(is_missing=False, reason=_first_line(str(error)))
-        return fingerprint_table(self._toolset, self._address, table, self._key, encoding=self._encoding)
+        with copy_text(self._toolset, self._address, self._statement(table)) as chunks:
+            return read_text(table.schema, table.name, chunks, self._key)
+
+    def _statement(self, table: TableRecord) -> str:
+        """Of an extension's configuration table only the rows that the extension names are dumped, and read back."""
+        condition = self._conditions().get((table.schema, table.name), "")
+        return copy_statement(table, self._encoding, condition)
+
+    def _conditions(self) -> dict[tuple[str, str], str]:
+        with self._lock:
+            if self._known_conditions is None:
+                with self._connection() as connection:
+                    rows = connection.execute(_CONDITIONS).fetchall()
+                self._known_conditions = {(str(schema), str(name)): str(condition) for schema, name, condition in rows}
+            return self._known_conditions
 
     @contextmanager
     def chunks(self, table: TableRecord) -> Iterator[Iterator[bytes]]:
         """Hand out the COPY text of one table."""
-        with copy_text(self._toolset, self._address, copy_statement(table, self._encoding)) as chunks:
+        with copy_text(self._toolset, self._address, self._statement(table)) as chunks:
             yield chunks
 
     def _read_small(self, connection: Connection, table: TableRecord) -> TableReading:
-        statement = copy_statement(table, self._encoding).encode("utf-8", "surrogateescape")
+        statement = self._statement(table).encode("utf-8", "surrogateescape")
         with connection.cursor() as cursor, cursor.copy(statement) as copy:
             return read_text(table.schema, table.name, (bytes(chunk) for chunk in copy), self._key)
 
