@@ -15,7 +15,7 @@ from shared.catalog.records import RunRow
 from shared.domain.proof import Finding, Severity
 from shared.domain.retention import Decision
 from shared.domain.source import Source
-from shared.errors import RetentionRefused, RunConflict
+from shared.errors import RetentionRefused, RunConflict, UsageProblem
 from shared.operations.cleanup_plan import ORPHAN_GRACE, Expiry, SourcePlan, plan_source, view_source
 from shared.operations.progress import OnProgress, no_progress
 from shared.repository.repository import Repository
@@ -111,6 +111,11 @@ def plan_cleanup(
 
     Returns:
         One plan per source, by name.
+
+    Raises:
+        UsageProblem: A named source is neither configured nor in the repository.
+        StoreProblem: The store cannot be read.
+        CatalogProblem: The catalog cannot be read.
     """
     return tuple(
         plan_source(view_source(repository, catalog, source, sources.get(source)), now)
@@ -145,6 +150,7 @@ def run_cleanup(
         What was done, or would be.
 
     Raises:
+        UsageProblem: A named source is neither configured nor in the repository.
         RunConflict: Another run holds the one source that was named; of several, a busy one is a finding.
         StoreProblem: The store cannot be read, or refuses to delete; the next cleanup goes on where this one stopped.
         CatalogProblem: The catalog cannot be used.
@@ -228,7 +234,14 @@ class _SourceCleanup:
 
 
 def _names(repository: Repository, sources: Mapping[str, Source], only: Collection[str] | None) -> tuple[str, ...]:
-    return tuple(sorted(only if only is not None else {*repository.list_sources(), *sources}))
+    known = {*repository.list_sources(), *sources}
+    unknown = sorted(set(only or ()) - known)
+    if unknown:
+        raise UsageProblem(
+            f"there is no source {unknown[0]!r}, neither in the configuration nor in the repository",
+            hint=f"Known sources: {', '.join(sorted(known)) or 'none yet'}.",
+        )
+    return tuple(sorted(known if only is None else only))
 
 
 def _result(done: Sequence[_Done], busy: Sequence[Finding], *, dry_run: bool) -> CleanupResult:

@@ -12,7 +12,7 @@ from shared.domain.backup import BackupKind, BackupStatus
 from shared.domain.manifest import canonical_json
 from shared.domain.proof import Outcome, Severity
 from shared.domain.source import KeepRule, Source
-from shared.errors import RunConflict, StoreRefused
+from shared.errors import RunConflict, StoreRefused, UsageProblem
 from shared.operations.cleanup import CleanupResult, run_cleanup
 from shared.repository.layout import manifest_key
 from shared.repository.local import LocalStore
@@ -297,6 +297,13 @@ def test_a_source_in_use_is_passed_over_and_the_others_are_cleaned_up(built: Bui
     assert {item.source for item in result.expired} == {"shop"}
     assert [(finding.object, finding.severity) for finding in result.findings] == [("app", Severity.WARNING)]
     assert expired_ids(clean_up(built, sources=sources)) != []
+
+
+def test_a_source_that_nobody_knows_is_refused(built: BuiltRepository) -> None:
+    built.back_up(1)
+
+    with pytest.raises(UsageProblem, match="no source 'ap'"):
+        clean_up(built, only=["ap"])
 
 
 def test_a_cleanup_that_was_taken_for_dead_stops_before_it_removes_anything(

@@ -245,3 +245,41 @@ def test_every_decision_has_a_verdict_and_a_reason() -> None:
 
     assert {decision.verdict for decision in result.decisions} == {Verdict.KEEP, Verdict.EXPIRE}
     assert all(decision.reasons and all(decision.reasons) for decision in result.decisions)
+
+
+def test_documented_example_a_quiet_week() -> None:
+    result = plan([daily(day + 4 / 24) if day != 7 else proven(day + 4 / 24, id="day 7") for day in range(9)])
+
+    assert expired_ids(result) == [f"daily-{8 + 4 / 24}"]
+    assert words(result, f"daily-{3 + 4 / 24}") == "kept: daily, 3 d 4 h old, kept for 7 d"
+    assert words(result, "day 7") == "kept: newest proven backup"
+    assert words(result, f"daily-{8 + 4 / 24}") == "expires: daily, 8 d 4 h old, limit 7 d"
+
+
+def test_documented_example_a_month_without_anybody_looking() -> None:
+    failures = [daily(day + 4 / 24, state=BackupStatus.FAILED) for day in range(12)]
+    complete = [daily(12 + 4 / 24, id="day 12"), daily(13 + 4 / 24, id="day 13")]
+    old = [proven(20, id="day 20"), proven(40, id="day 40")]
+
+    result = plan([*failures, *complete, *old])
+
+    assert words(result, "day 12") == "kept: newest complete backup; the newest daily"
+    assert words(result, "day 13") == "expires: daily, 13 d 4 h old, limit 7 d"
+    assert words(result, "day 20") == "kept: newest proven backup; proven, and newer attempts fail"
+    assert words(result, "day 40") == "kept: proven, and newer attempts fail"
+    assert expired_ids(plan([daily(0), *failures[1:], *old])) == ["day 40"]
+
+
+def test_documented_example_the_restore_test_says_no() -> None:
+    bad = daily(2, id="day 2", is_test_failed=True)
+    old = [proven(10, id="day 10"), proven(38, id="day 38")]
+
+    result = plan([daily(0.2), daily(1), bad, *old])
+
+    assert expired_ids(result) == []
+    assert words(result, "day 2") == (
+        "kept: shows why proven backups are kept; goes when a newer one is proven; daily, 2 d old, kept for 7 d"
+    )
+    assert words(result, "day 10") == "kept: newest proven backup; proven, and the newer day 2 failed its restore test"
+    assert words(result, "day 38") == "kept: proven, and the newer day 2 failed its restore test"
+    assert expired_ids(plan([proven(0.2), daily(1), bad, *old])) == ["day 10", "day 38"]
