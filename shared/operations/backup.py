@@ -20,6 +20,7 @@ from shared.domain.backup import BackupId, BackupKind, BackupStatus
 from shared.domain.manifest import Manifest
 from shared.domain.source import Source
 from shared.errors import PreflightRefused, SourceChanged
+from shared.operations.adoption import adopt_unrecorded
 from shared.operations.dump_reading import DumpReading
 from shared.operations.progress import OnProgress, PhaseTimer
 from shared.operations.scratch_space import require_scratch_space
@@ -133,6 +134,7 @@ def run_backup(
     """
     catalog, source = place.catalog, request.source.name
     with catalog.claimed_run("backup", source, exclusive=True, now=now, run_reference=request.run_reference) as run:
+        adopt_unrecorded(place.repository, catalog, source, now)
         backup_id = str(BackupId(at=now(), source=source, suffix=token_hex(2)))
         catalog.backup_started(
             backup_id=backup_id, source=source, kind=request.kind, reason=request.reason, now=now(), run=run
