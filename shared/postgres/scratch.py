@@ -117,7 +117,7 @@ def start_scratch(
         SpaceExhausted: The disk is full.
     """
     user = scratch_user()
-    runnable = reachable_toolset(toolset, folder, user)
+    runnable = reachable_toolset(toolset, user)
     template = _template(runnable, scratch_root(folder, user), superuser, user)
     with scratch_place(folder, user) as place:
         port = _free_port() if tcp_password else 5432

@@ -80,7 +80,7 @@ def scratch_root(folder: Path, user: OsUser | None) -> Path:
             place.mkdir(parents=True, exist_ok=True)
             if user is None or may_reach(place, user):
                 return place
-        return _fallback_root(place)
+        return _fallback_root()
     except OSError as error:
         raise SpaceExhausted(
             f"the scratch folder {folder} cannot be made: {error.strerror}",
@@ -128,7 +128,7 @@ def clear_leftovers(folder: Path) -> tuple[str, ...]:
         What was removed, for people.
     """
     cleared = []
-    for root in (folder.absolute(), _fallback_path(folder.absolute())):
+    for root in (folder.absolute(), _fallback_path()):
         for lock in sorted(root.glob("server-*.lock")):
             place = lock.with_suffix("")
             with _lock(lock) as locked:
@@ -138,7 +138,7 @@ def clear_leftovers(folder: Path) -> tuple[str, ...]:
     return tuple(cleared)
 
 
-def reachable_toolset(toolset: Toolset, folder: Path, user: OsUser | None) -> Toolset:
+def reachable_toolset(toolset: Toolset, user: OsUser | None) -> Toolset:
     """Return a toolset that the server's user can run: the given one, or a copy of it made once.
 
     Raises:
@@ -150,7 +150,7 @@ def reachable_toolset(toolset: Toolset, folder: Path, user: OsUser | None) -> To
         return toolset
     source = toolset.folder.resolve().parent
     mark = hashlib.sha256(f"{source} {toolset.program('postgres').stat().st_mtime_ns}".encode()).hexdigest()[:12]
-    copy = _fallback_root(folder.absolute()) / f"tools-{toolset.version}-{mark}"
+    copy = _fallback_root() / f"tools-{toolset.version}-{mark}"
     if not copy.exists():
         try:
             unfinished = copy.with_name(f".{copy.name}-{secrets.token_hex(4)}")
@@ -181,12 +181,13 @@ def _may(found: os.stat_result, user: OsUser, for_others: int) -> bool:
     return bool(found.st_mode & (for_others << shift))
 
 
-def _fallback_path(folder: Path) -> Path:
-    return FALLBACK_PARENT / f"goldcopy-{os.geteuid()}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]}"
+def _fallback_path() -> Path:
+    return FALLBACK_PARENT / f"goldcopy-{os.geteuid()}"
 
 
-def _fallback_root(folder: Path) -> Path:
-    root = _fallback_path(folder)
+def _fallback_root() -> Path:
+    """One for all configured folders: templates and copied programs are shared, servers are locked one by one."""
+    root = _fallback_path()
     with contextlib.suppress(FileExistsError):
         root.mkdir(mode=0o711)
     found = root.lstat()

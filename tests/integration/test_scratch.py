@@ -15,12 +15,11 @@ from typing import Self
 import pytest
 
 from shared.clock import monotonic_seconds, wait
-from shared.domain.manifest import ServerFacts
-from shared.errors import ProgramFailed, SourceRefused, SpaceExhausted
+from shared.errors import ProgramFailed, SpaceExhausted
 from shared.postgres import scratch_places
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.process import OsUser, minimal_environment, run_program
-from shared.postgres.scratch import ScratchServer, clear_leftovers, create_database, start_scratch
+from shared.postgres.scratch import ScratchServer, clear_leftovers, start_scratch
 from shared.postgres.tools import Toolset
 from tests.support.postgres_servers import REPOSITORY_FOLDER, PostgresServer, run_sql
 
@@ -36,10 +35,11 @@ def toolset(postgres_server: PostgresServer) -> Toolset:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A short folder that everybody may enter; pytest's own are private."""
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short folder that everybody may enter (pytest's own are private); what it cannot hold goes into it too."""
     path = Path(tempfile.mkdtemp(prefix="gc-"))
     path.chmod(0o755)
+    monkeypatch.setattr(scratch_places, "FALLBACK_PARENT", path)
     yield path
     shutil.rmtree(path)
 
@@ -79,7 +79,7 @@ def await_gone(data: Path) -> None:
 def psql_as(user: OsUser, server: ScratchServer, host: str, role: str) -> str:
     """Try to log in as an operating system user and return what psql complains about."""
     command = ["-X", "-h", host, "-p", "5432", "-U", role, "-c", "SELECT 1", "postgres"]
-    argv = [server.toolset.program("psql"), *command]
+    argv: list[str | Path] = [server.toolset.program("psql"), *command]
     result = run_program(argv, environment=minimal_environment(), timeout_seconds=20, user=user)
     assert result.exit_code != 0
     return result.stderr_tail
@@ -264,10 +264,7 @@ def test_clearing_a_folder_that_does_not_exist_is_no_error(tmp_path: Path) -> No
 
 
 @root_only
-def test_a_folder_the_servers_user_cannot_enter_is_replaced(
-    toolset: Toolset, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scratch_places, "FALLBACK_PARENT", folder)
+def test_a_folder_the_servers_user_cannot_enter_is_replaced(toolset: Toolset, folder: Path) -> None:
     private = folder / "private"
     private.mkdir(mode=0o700)
     with start_scratch(toolset, private / "scratch") as server:
@@ -275,20 +272,14 @@ def test_a_folder_the_servers_user_cannot_enter_is_replaced(
         assert run_sql(server.address, "SELECT 1") == [(1,)]
 
 
-def test_a_path_too_long_for_a_socket_is_replaced(
-    toolset: Toolset, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scratch_places, "FALLBACK_PARENT", folder)
+def test_a_path_too_long_for_a_socket_is_replaced(toolset: Toolset, folder: Path) -> None:
     long = folder / ("x" * 90)
     with start_scratch(toolset, long) as server:
         assert not data_folder(server.address).is_relative_to(long)
 
 
 @root_only
-def test_programs_the_servers_user_cannot_run_are_copied_once(
-    toolset: Toolset, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scratch_places, "FALLBACK_PARENT", folder)
+def test_programs_the_servers_user_cannot_run_are_copied_once(toolset: Toolset, folder: Path) -> None:
     if toolset.origin != "goldcopy tools":
         pytest.skip("a system's own programs are everybody's")
     private = folder / "private"
@@ -304,12 +295,9 @@ def test_programs_the_servers_user_cannot_run_are_copied_once(
 
 
 @root_only
-def test_a_fallback_folder_that_somebody_else_made_is_refused(
-    toolset: Toolset, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scratch_places, "FALLBACK_PARENT", folder)
+def test_a_fallback_folder_that_somebody_else_made_is_refused(toolset: Toolset, folder: Path) -> None:
     long = folder / ("x" * 90)
-    trap = scratch_places._fallback_path(long)
+    trap = scratch_places._fallback_path()
     trap.mkdir()
     os.chown(trap, DAEMON.uid, DAEMON.gid)
     with pytest.raises(ProgramFailed, match="not a folder of our own"), start_scratch(toolset, long):
@@ -353,83 +341,3 @@ def test_a_disk_that_fills_during_the_restore_is_told_apart_from_a_bad_backup(to
         with pytest.raises(Exception, match="No space left"):
             run_sql(server.address, "CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 300000)")
         assert isinstance(server.problem(), SpaceExhausted)
-
-
-# -- databases ---------------------------------------------------------------------------------------------------------
-
-
-def facts(encoding: str, collate: str, **more: str) -> ServerFacts:
-    return ServerFacts(
-        server_version="",
-        server_version_num=170000,
-        database="shop",
-        encoding=encoding,
-        collate=collate,
-        ctype=more.pop("ctype", collate),
-        locale_provider=more.pop("locale_provider", "libc"),
-        locale=more.pop("locale", ""),
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "wanted", "matches"),
-    [
-        ("c_utf8", facts("UTF8", "C.UTF-8"), True),
-        ("plain_c", facts("UTF8", "C"), True),
-        ("latin1", facts("LATIN1", "C"), True),
-        ("win1252", facts("WIN1252", "C"), True),
-        ("euc_jp", facts("EUC_JP", "C"), True),
-        ("sql_ascii", facts("SQL_ASCII", "C"), True),
-        ("klingon", facts("UTF8", "tlh_XX.UTF-8"), False),
-        ("klingon_latin", facts("LATIN1", "tlh_XX"), False),
-        ("mixed", facts("UTF8", "tlh_XX.UTF-8", ctype="C.UTF-8"), False),
-    ],
-)
-def test_a_database_has_the_sources_encoding_and_says_what_could_not_match(
-    server: ScratchServer, name: str, wanted: ServerFacts, matches: bool
-) -> None:
-    address, notes = create_database(server.address, name, server=wanted)
-    assert run_sql(address, "SHOW server_encoding") == [(wanted.encoding,)]
-    assert run_sql(address, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == [(0,)]
-    assert (notes == ()) is matches
-    if matches:
-        assert run_sql(address, f"SELECT datcollate FROM pg_database WHERE datname = '{name}'") == [(wanted.collate,)]
-    else:
-        assert "tlh_XX" in notes[0]
-        assert "stood in" in notes[0]
-
-
-def test_the_builtin_provider_is_used_where_the_source_uses_it(server: ScratchServer) -> None:
-    if int(server.version.split(".")[0]) < 17:
-        pytest.skip("the builtin provider came with Postgres 17")
-    wanted = facts("UTF8", "C.UTF-8", locale_provider="builtin", locale="C.UTF-8")
-    address, notes = create_database(server.address, "builtin", server=wanted)
-    assert notes == ()
-    found = run_sql(address, "SELECT datlocprovider, datlocale FROM pg_database WHERE datname = 'builtin'")
-    assert found in ([("b", "C.UTF-8")], [(b"b", "C.UTF-8")])
-
-
-def test_icu_is_used_where_the_server_has_it(toolsets: tuple[Toolset, ...], folder: Path) -> None:
-    with_icu = next((each for each in toolsets if each.has_icu and each.major >= 15), None)
-    if with_icu is None:
-        pytest.skip("no server with ICU here")
-    with start_scratch(with_icu, folder) as server:
-        wanted = facts("UTF8", "C.UTF-8", locale_provider="icu", locale="de-DE")
-        address, notes = create_database(server.address, "german", server=wanted)
-        assert notes == ()
-        ordered = "SELECT string_agg(w, '' ORDER BY w) FROM (VALUES ('z'), ('ä'), ('a')) v(w)"
-        assert run_sql(address, ordered) == [("aäz",)]
-        _, notes = create_database(server.address, "stand_in", server=facts("UTF8", "de_AT.UTF-8"))
-        assert notes
-        assert "ICU de-AT" in notes[0]
-
-
-def test_a_database_that_exists_is_not_taken_over(server: ScratchServer) -> None:
-    create_database(server.address, "taken", server=facts("UTF8", "C"))
-    with pytest.raises(SourceRefused, match="taken cannot be created"):
-        create_database(server.address, "taken", server=facts("UTF8", "C"))
-
-
-def test_odd_names_are_quoted(server: ScratchServer) -> None:
-    address, _ = create_database(server.address, 'o"dd; --', server=facts("UTF8", "C"))
-    assert run_sql(address, "SELECT current_database()::text") == [('o"dd; --',)]
