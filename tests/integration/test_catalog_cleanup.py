@@ -111,7 +111,8 @@ def test_expiry_goes_step_by_step_to_its_end(catalog: Catalog) -> None:
     assert catalog.backup(old).status is BackupStatus.EXPIRED
     assert old not in {row.id for row in catalog.backups("app")}
     assert old in {row.id for row in catalog.backups("app", include_expired=True)}
-    assert catalog.tables(old) == catalog.objects(old) == ()
+    assert catalog.tables(old) == ()
+    assert catalog.objects(old) == ()
     status = catalog.source_status("app")
     assert status is not None
     assert (status.backup_count, status.stored_bytes) == (3, 400)

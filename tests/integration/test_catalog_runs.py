@@ -114,10 +114,8 @@ def test_claimed_run_gives_signs_of_life(catalog: Catalog) -> None:
 def test_first_error_is_not_hidden_by_a_catalog_that_went_away(
     catalog: Catalog, catalog_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    @contextmanager
-    def gone() -> Iterator[None]:
+    def gone() -> None:
         raise CatalogProblem("the catalog is gone", hint="x")
-        yield
 
     def lose_catalog_and_fail() -> None:
         with catalog.claimed_run("backup", "app", exclusive=True, now=Clock()):
