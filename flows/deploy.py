@@ -47,6 +47,11 @@ class Planned:
     parameters: Mapping[str, object]
     definition: Mapping[str, Any] = field(repr=False)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it belongs to one source with a schedule of its own."""
+        return "source" in self.parameters
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
@@ -117,7 +122,7 @@ def compare(deployed: Sequence[Deployed], sources: Mapping[str, Source], standar
 
 def _against(wanted: Planned, have: Mapping[str, Deployed]) -> list[str]:
     found = have.get(wanted.name)
-    command = "goldcopy deploy" if "source" in wanted.parameters else "prefect deploy --all"
+    command = "goldcopy deploy" if wanted.is_own else "prefect deploy --all"
     if found is None:
         return [f"deployment {wanted.name} is missing in Prefect; run `{command}`"]
     if wanted.cron is None:

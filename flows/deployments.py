@@ -71,23 +71,31 @@ def _apply(client: SyncPrefectClient, item: Planned) -> None:
     client.create_deployment(
         flow_id=client.create_flow(flow),
         name=item.name.partition("/")[2],
-        description=f"{definition['description']} For {item.parameters['source']}, by its own schedule.",
-        tags=[*definition["tags"], OWN_TAG],
+        description=_description(item),
+        tags=[*definition["tags"], *([OWN_TAG] if item.is_own else [])],
         entrypoint=item.entrypoint,
         parameters=dict(item.parameters),
         parameter_openapi_schema=parameter_schema(flow).model_dump(exclude_unset=True),
         enforce_parameter_schema=True,
-        schedules=[
-            DeploymentScheduleCreate(
-                schedule=CronSchedule(cron=item.cron or "", timezone=item.timezone), active=True, slug="own"
-            )
-        ],
+        schedules=_schedules(item),
         concurrency_limit=limit["limit"],
         concurrency_options=ConcurrencyOptions(collision_strategy=limit["collision_strategy"]),
         work_pool_name=definition["work_pool"]["name"],
         job_variables=definition["work_pool"].get("job_variables", {}),
         pull_steps=list(definition["pull"]),
     )
+
+
+def _description(item: Planned) -> str:
+    base = str(item.definition["description"])
+    return f"For {item.parameters['source']}, by its own schedule, otherwise: {base}" if item.is_own else base
+
+
+def _schedules(item: Planned) -> list[DeploymentScheduleCreate]:
+    if item.cron is None:
+        return []
+    schedule = CronSchedule(cron=item.cron, timezone=item.timezone)
+    return [DeploymentScheduleCreate(schedule=schedule, active=True, slug="cron")]
 
 
 def remove_stale(planned: Mapping[str, Planned]) -> list[str]:

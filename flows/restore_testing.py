@@ -43,9 +43,9 @@ def pick_of_month(pick: Pick, now: datetime) -> str:
 
 @step(name="list sources")
 def list_sources() -> list[str]:
-    """Return every source of the configuration."""
+    """Return every source that has no schedule, and so no deployment, of its own."""
     with open_workspace() as workspace:
-        return sorted(workspace.sources)
+        return sorted(name for name, source in workspace.sources.items() if not source.schedule.own)
 
 
 @step(name="restore test", task_run_name="restore test {which}")
@@ -68,7 +68,7 @@ def restore_testing(source: str | None = None, pick: Pick = Pick.NEWEST) -> None
     """Restore a backup to a scratch server and prove it.
 
     Args:
-        source: Name of a source or id of a backup; empty means one backup of every source.
+        source: Name of a source or id of a backup; empty means every source without an own schedule.
         pick: Which backup of a source; rotate means the newest in odd months and a random one in even months.
     """
     chosen = pick_of_month(pick, utc_now())

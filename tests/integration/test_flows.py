@@ -1,7 +1,6 @@
 """The flows on a real Prefect API, with a fake workspace: fan-out, retries, idempotence, artifacts, plain failures."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -16,13 +15,9 @@ from flows import backup, cleanup, restore, restore_testing, verify
 from shared.domain.backup import BackupKind
 from shared.errors import GoldcopyError, SourceUnreachable
 from tests.support.fake_workspace import FakeWorkspace, told
-from tests.support.prefect_api import artifacts_of, logs_of, newest_run, private_api, task_runs_of
+from tests.support.prefect_api import artifacts_of, logs_of, newest_run, task_runs_of
 
-
-@pytest.fixture(scope="module", autouse=True)
-def api() -> Iterator[None]:
-    with private_api():
-        yield
+pytestmark = pytest.mark.usefixtures("prefect_backend")
 
 
 @pytest.fixture(autouse=True)

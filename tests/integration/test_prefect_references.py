@@ -1,7 +1,5 @@
 """References to Prefect blocks, read through a real API."""
 
-from collections.abc import Iterator
-
 import pytest
 from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -10,23 +8,20 @@ from prefect_aws.s3 import S3Bucket
 
 from flows.references import resolve
 from shared.errors import ConfigInvalid
-from tests.support.prefect_api import private_api
 
 
 @pytest.fixture(scope="module", autouse=True)
-def api() -> Iterator[None]:
-    with private_api():
-        Secret(value="postgresql://db/app").save("app-url")
-        aws = AwsCredentials(
-            aws_access_key_id="AKIA1",
-            aws_secret_access_key="s3cret",
-            region_name="eu-central-1",
-            aws_client_parameters={"endpoint_url": "https://s3.example.org"},
-        )
-        aws.save("prod")
-        S3Bucket(bucket_name="backups", bucket_folder="gold/", credentials=aws).save("prod")
-        MinIOCredentials(minio_root_user="root", minio_root_password="pw").save("lab")
-        yield
+def blocks(prefect_backend: None) -> None:
+    Secret(value="postgresql://db/app").save("app-url")
+    aws = AwsCredentials(
+        aws_access_key_id="AKIA1",
+        aws_secret_access_key="s3cret",
+        region_name="eu-central-1",
+        aws_client_parameters={"endpoint_url": "https://s3.example.org"},
+    )
+    aws.save("prod")
+    S3Bucket(bucket_name="backups", bucket_folder="gold/", credentials=aws).save("prod")
+    MinIOCredentials(minio_root_user="root", minio_root_password="pw").save("lab")
 
 
 def test_secret_is_read_by_short_and_long_reference() -> None:
