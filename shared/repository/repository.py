@@ -19,7 +19,6 @@ from shared.errors import (
     ConfigInvalid,
     DigestMismatch,
     IntegrityProblem,
-    ManifestInvalid,
     ObjectExists,
     ObjectMissing,
     StoreRefused,
@@ -40,11 +39,11 @@ from shared.repository.layout import (
     SOURCES_PREFIX,
     KeyKind,
     backups_prefix,
-    check_file_path,
     files_key,
     manifest_key,
     parse_key,
 )
+from shared.repository.manifest_checks import check_place
 from shared.repository.recovery import files_table, packaged_digests, packaged_recovery_files
 from shared.repository.sealing import Identity, check_recipients
 from shared.repository.store import ObjectStore
@@ -200,7 +199,7 @@ class Repository:
         """
         data = self.read_manifest_bytes(source, backup_id)
         manifest = decode_manifest(data, fingerprint_key=self._fingerprint_key)
-        _check_place(manifest, source, backup_id)
+        check_place(manifest, source, backup_id)
         return manifest
 
     def newest_manifests(self, source: str, count: int) -> tuple[Manifest, ...]:
@@ -246,7 +245,7 @@ class Repository:
             DigestMismatch: An object or the manifest is not stored as it was written.
             StoreProblem: Writing failed; there is no backup.
         """
-        _check_place(manifest, manifest.source, manifest.backup_id)
+        check_place(manifest, manifest.source, manifest.backup_id)
         self._check_same_repository()
         self._in_parallel(self._check_stored, manifest.objects)
         table = files_table(manifest)
@@ -380,28 +379,3 @@ def _refuse_used_place(store: ObjectStore) -> None:
             raise StoreRefused(
                 f"{store.url} is not empty: it holds {stored.key[:100]}", hint="Choose an empty folder or prefix."
             )
-
-
-def _check_place(manifest: Manifest, source: str, backup_id: str) -> None:
-    """Refuse a manifest that lies elsewhere than it says, or names what is not its own."""
-    if manifest.source != source or manifest.backup_id != backup_id:
-        raise ManifestInvalid(
-            f"the manifest under {manifest_key(source, backup_id)} is that of {manifest.backup_id[:100]!r}",
-            hint="Someone moved it; take it as damaged.",
-        )
-    for record in manifest.objects:
-        parsed = parse_key(record.key)
-        if parsed.kind is not KeyKind.OBJECT or parsed.source != source:
-            raise ManifestInvalid(
-                f"the manifest of {backup_id} names {record.key[:200]!r}, which is no object of {source}",
-                hint="Take the backup as damaged.",
-            )
-    try:
-        for file in manifest.files:
-            check_file_path(file.path)
-            if file.member:
-                check_file_path(file.member)
-            if not all(0 <= index < len(manifest.objects) for index in file.objects):
-                raise ValueError(f"{file.path} refers to an object that is not listed")
-    except ValueError as error:
-        raise ManifestInvalid(f"the manifest of {backup_id}: {error}", hint="Take the backup as damaged.") from error

@@ -90,8 +90,10 @@ require zstd "Install zstd; the package is called zstd."
 require tar "Install tar."
 have sha256sum || have shasum || have openssl || fail "no program can compute SHA-256" \
     "Install sha256sum (coreutils), shasum (perl) or openssl."
-[ -z "$destination" ] || require pg_restore "Install the PostgreSQL client tools of the server's major version or newer."
-[ -n "${AGE_IDENTITY-}" ] || fail "AGE_IDENTITY is not set" "Set it to the file with the private key (AGE-SECRET-KEY-1...)."
+[ -z "$destination" ] || require pg_restore \
+    "Install the PostgreSQL client tools of the server's major version or newer."
+[ -n "${AGE_IDENTITY-}" ] || fail "AGE_IDENTITY is not set" \
+    "Set it to the file with the private key (AGE-SECRET-KEY-1...)."
 case $AGE_IDENTITY in /*) identity=$AGE_IDENTITY ;; *) identity=${OLDPWD:-$repository}/$AGE_IDENTITY ;; esac
 [ -r "$identity" ] || fail "the identity file $AGE_IDENTITY cannot be read" "Relative paths count from where you are."
 case ${UNPACK_TO-} in '' | /*) unpack_to=${UNPACK_TO-} ;; *) unpack_to=${OLDPWD:-$repository}/$UNPACK_TO ;; esac
@@ -104,7 +106,7 @@ trap 'exit 143' TERM HUP
 dump=$work/dump
 mkdir "$dump"
 
-# --- 1. the manifest: its own digest, and through it the digest of files.tsv -------------------------------------------
+# --- 1. the manifest: its own digest, and through it the digest of files.tsv
 manifest_digest=$(sed -n 's/.*,"sha256":"\([0-9a-f]\{64\}\)","snapshot_id":.*/\1/p' "$folder/manifest.json")
 sed -e 's/"mac":"[0-9a-f]\{64\}",//' -e 's/,"sha256":"[0-9a-f]\{64\}","snapshot_id":/,"snapshot_id":/' \
     "$folder/manifest.json" >"$work/manifest"
@@ -121,7 +123,7 @@ table_digest=$(sed -n 's/.*,"files_tsv_sha256":"\([0-9a-f]\{64\}\)",.*/\1/p' "$w
 fact() { sed -n "s/.*\"$1\":\"\([^\"\\\\]*\)\".*/\1/p" "$work/manifest"; }
 say "backup $backup_id: recovery point $(fact recovery_point_at), PostgreSQL $(fact server_version)"
 
-# --- 2. a destination that holds something already is refused ----------------------------------------------------------
+# --- 2. a destination that holds something already is refused
 if [ -n "$destination" ]; then
     say "destination: $(without_password "$destination")"
     if have psql; then
@@ -138,7 +140,7 @@ if [ -n "$destination" ]; then
             # what libpq says of a URL that it cannot read may quote a piece of the password
             grep -q -i -E 'invalid|unexpected|unrecognized|missing|forbidden' "$work/errors" || show "$work/errors" >&2
             fail "the destination cannot be reached" \
-                "Check host, port, database, user and password (PGPASSWORD or ~/.pgpass keep it off the command line)." \
+                "Check host, port, database, user and password (put it into PGPASSWORD or ~/.pgpass)." \
                 "Special characters in a URL's password must be percent-encoded."
         }
         [ "$counted" = 0 ] || [ "${OVERWRITE-}" = yes ] || fail \
@@ -149,7 +151,7 @@ if [ -n "$destination" ]; then
     fi
 fi
 
-# --- 3. every object: size, digest, age, zstd; then its files into place -----------------------------------------------
+# --- 3. every object: size, digest, age, zstd; then its files into place
 tab=$(printf '\t')
 opened=
 objects=0
@@ -202,7 +204,7 @@ if [ -n "$unpack_to" ]; then
 fi
 [ -n "$destination" ] || exit 0
 
-# --- 4. roles, then the dump, then the settings of the database --------------------------------------------------------
+# --- 4. roles, then the dump, then the settings of the database
 problems=0
 PGOPTIONS=${PGOPTIONS--c lc_monetary=C -c statement_timeout=0 -c client_min_messages=warning}
 export PGOPTIONS
@@ -226,7 +228,12 @@ status=$?
 # Client tools from 17 on set transaction_timeout, which older servers do not know; no data depends on it. All other
 # messages count, each with the lines that belong to it.
 awk -v harmless="$work/harmless" '
-    function finish() { if (block != "") { if (skipped) print block > harmless; else print block } block = ""; skipped = 0 }
+    function finish() {
+        if (block != "" && skipped) print block > harmless
+        if (block != "" && !skipped) print block
+        block = ""
+        skipped = 0
+    }
     /^pg_restore: warning: errors ignored on restore/ { finish(); next }
     /^pg_restore: / { finish(); block = $0; next }
     /^Command was: SET transaction_timeout = 0;/ { skipped = 1 }
