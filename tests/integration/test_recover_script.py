@@ -12,7 +12,7 @@ import pytest
 from shared.domain.manifest import Manifest
 from shared.postgres.connection import DatabaseAddress
 from shared.repository.local import LocalStore
-from tests.support.postgres_servers import PASSWORD, CorpusDatabase, PostgresServer, lacking, run_sql
+from tests.support.postgres_servers import PASSWORD, CorpusDatabase, PostgresServer, ServerOf, lacking, run_sql
 from tests.support.repositories import OTHER_SECRET, SECRET, RepositoryInUse, trailer_of
 
 ROLES_SQL = (
@@ -124,6 +124,18 @@ def test_a_database_comes_back_without_goldcopy(pagila: Copy, database: Database
     settings = "SELECT setconfig FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = "
     assert run_sql(database, settings + "current_database()") == [(["application_name=recovered"],)]
     assert pagila.left_behind() == []
+
+
+def test_a_newer_pg_restore_may_restore_into_an_older_server(pagila: Copy, postgres_server_of: ServerOf) -> None:
+    if pagila.server.major < 17:
+        lacking("no client tools that set transaction_timeout")
+    older = postgres_server_of(15)
+    address = older.new_database()
+    result = pagila.recover(pagila.manifest.backup_id, _url(address))
+    counted = sum(_counts(address).values())
+    older.drop_database(address)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert counted == 46_273
 
 
 def test_a_destination_that_is_not_empty_is_refused(pagila: Copy, database: DatabaseAddress) -> None:
