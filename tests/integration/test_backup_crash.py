@@ -104,4 +104,4 @@ def test_after_a_crash_at_any_write_the_invariants_hold_and_the_next_run_converg
         ), f"catalog and repository differ after write {writes}"
         assert BackupStatus.RUNNING not in rows.values()
         assert not list((scene._folder / "scratch").glob("dump-*"))  # noqa: SLF001
-    assert writes > 10
+    assert writes >= 8
