@@ -42,7 +42,7 @@ def documented_commands(program: str) -> list[tuple[str, str]]:
 
 def words_of(command: str) -> list[str]:
     """Split as a shell would; optional parts count as given, of alternatives the first is taken."""
-    words = shlex.split(command.replace("[", " ").replace("]", " ").replace("...", " "))
+    words = shlex.split(command.replace("[", " ").replace("]", " ").replace(" ...", " something"))
     return [PLACEHOLDERS.get(word, word.split("|")[0] or word) for word in words]
 
 
