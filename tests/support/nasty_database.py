@@ -108,6 +108,11 @@ INSERT INTO big SELECT g, md5(g::text) || repeat('z', g % 40) FROM generate_seri
 CREATE TABLE wide_one (v text);
 INSERT INTO wide_one VALUES (repeat('8 MiB ', 1400000));
 
+CREATE TABLE twin_a (id int PRIMARY KEY, what text);
+CREATE TABLE twin_b (id int PRIMARY KEY, what text);
+INSERT INTO twin_a SELECT g, 'a' || g FROM generate_series(1, 100) g;
+INSERT INTO twin_b SELECT g, 'b' || g FROM generate_series(1, 100) g;
+
 CREATE SEQUENCE down INCREMENT BY -5 START WITH 100 MAXVALUE 100;
 CREATE SEQUENCE round MAXVALUE 3 CYCLE;
 CREATE SEQUENCE fresh START WITH 42;
