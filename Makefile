@@ -11,6 +11,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1~\2/p' Makefile | awk -F'~' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 demo: setup ## Back up a sample database, prove the backup, break a copy and catch it, clean up
+	@.ci/system-packages libraries
 	@.venv/bin/goldcopy demo
 
 test: setup-dev ## Set up what the tests need and run them all (unit, integration, end to end)
