@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -71,16 +72,26 @@ class SchemaDifference:
         return tuple(sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key)))
 
 
-def read_schema(connection: Connection) -> Schema:
+def read_schema(
+    connection: Connection,
+    *,
+    excluded_tables: Sequence[tuple[str, str]] = (),
+    excluded_schemas: Sequence[str] = (),
+) -> Schema:
     """Read all schema objects of a database; works on servers 13 to 18 and needs no privileges on the objects.
 
     Left out: Postgres' own and temporary objects, members of extensions (only changed privileges of those are kept),
-    tablespaces, values of options that may be secrets.
+    tablespaces, values of options that may be secrets, and what the dump leaves out entirely.
+
+    Args:
+        connection: The database.
+        excluded_tables: (schema, name) of relations that the dump leaves out, with all that hangs on them.
+        excluded_schemas: Schemas that the dump leaves out.
 
     Raises:
         SourceChanged: An object was dropped or altered meanwhile.
     """
-    _fix_settings(connection)
+    _fix_settings(connection, excluded_tables, excluded_schemas)
     version = connection.info.server_version
     schema: Schema = {"reader": {"format": READER_FORMAT}}
     for object_class, query in (relation_queries(version) | code_queries(version) | object_queries(version)).items():
@@ -137,8 +148,17 @@ def _kind(before: str | None, after: str | None) -> ChangeKind:
     return ChangeKind.REMOVED if after is None else ChangeKind.CHANGED
 
 
-def _fix_settings(connection: Connection) -> None:
+def _fix_settings(
+    connection: Connection, excluded_tables: Sequence[tuple[str, str]], excluded_schemas: Sequence[str]
+) -> None:
     connection.execute(
         "SELECT set_config(name, value, false) FROM pg_catalog.json_each_text(%s::pg_catalog.json) AS s (name, value)",
         (json.dumps(_SETTINGS),),
+    )
+    connection.execute(
+        "SELECT set_config('goldcopy.excluded_schemas', %s::text[]::text, false), "
+        "set_config('goldcopy.excluded_relations', ARRAY(SELECT c.oid FROM pg_class c "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE (n.nspname, c.relname) IN (SELECT t.schema, t.name "
+        "FROM unnest(%s::text[], %s::text[]) t (schema, name)))::text, false)",
+        (list(excluded_schemas), [schema for schema, _ in excluded_tables], [name for _, name in excluded_tables]),
     )

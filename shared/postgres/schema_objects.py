@@ -1,10 +1,12 @@
 """Schema queries for what belongs to the whole database: schemas, extensions, replication, privileges, comments."""
 
 from shared.postgres.schema_sql import (
+    EXCLUDED_SCHEMAS,
     FIRST_USER_OID,
     acl,
     definition,
     grants,
+    included,
     options,
     own,
     owner,
@@ -84,7 +86,9 @@ def _publications(version: int) -> str:
         query(
             "format('%I table %s', p.pubname, r.prrelid::regclass)",
             table_body,
-            "pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid",
+            "pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid "
+            "JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+            f"WHERE {included('c.oid')} AND {user_schema()}",
         ),
     ]
     if version >= 150000:
@@ -93,7 +97,7 @@ def _publications(version: int) -> str:
                 "format('%I schema %I', p.pubname, n.nspname)",
                 "'{}'::text",
                 "pg_publication_namespace s JOIN pg_publication p ON p.oid = s.pnpubid "
-                "JOIN pg_namespace n ON n.oid = s.pnnspid",
+                f"JOIN pg_namespace n ON n.oid = s.pnnspid WHERE {user_schema()}",
             )
         )
     return " UNION ALL ".join(parts)
@@ -157,11 +161,13 @@ def _default_privileges() -> str:
         "CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' "
         "WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas' ELSE 'large objects' END)",
         definition(("acl", grants("d.defaclacl"))),
-        "pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace",
+        "pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace "
+        f"WHERE n.oid IS NULL OR {user_schema()}",
     )
 
 
 def _labels(catalog: str, text: str, before: str) -> str:
+    quoted_schemas = f"(ARRAY(SELECT quote_ident(s) FROM unnest({EXCLUDED_SCHEMAS}) s))"
     identified = "LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i"
     return query(
         f"{before} || i.type || ' ' || i.identity",
@@ -171,7 +177,12 @@ def _labels(catalog: str, text: str, before: str) -> str:
         f"AND (d.objoid >= {FIRST_USER_OID} OR d.classoid IN ('pg_largeobject'::regclass, 'pg_extension'::regclass) "
         "OR (d.classoid = 'pg_namespace'::regclass AND i.identity = 'public')) "
         "AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classoid AND e.objid = d.objoid "
-        "AND e.objsubid = 0 AND e.deptype = 'e')",
+        "AND e.objsubid = 0 AND e.deptype = 'e') "
+        f"AND coalesce(i.schema, '') <> ALL {quoted_schemas} "
+        f"AND (d.classoid <> 'pg_namespace'::regclass OR i.identity <> ALL {quoted_schemas}) "
+        f"AND (d.classoid <> 'pg_class'::regclass OR {included('d.objoid')}) "
+        "AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = d.classoid AND x.objid = d.objoid "
+        f"AND x.deptype IN ('a', 'i') AND x.refclassid = 'pg_class'::regclass AND NOT {included('x.refobjid')})",
     )
 
 

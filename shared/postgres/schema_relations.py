@@ -4,6 +4,7 @@ from shared.postgres.schema_sql import (
     acl,
     definition,
     grants,
+    included,
     named,
     options,
     own,
@@ -13,7 +14,7 @@ from shared.postgres.schema_sql import (
     user_schema,
 )
 
-_OWN_RELATION = f"{user_schema()} AND {own('pg_class', 'c.oid')}"
+_OWN_RELATION = f"{user_schema()} AND {included('c.oid')} AND {own('pg_class', 'c.oid')}"
 _ON_TABLE = f"pg_class c ON c.oid = {{}} JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {_OWN_RELATION}"
 
 
@@ -151,7 +152,11 @@ def _sequences() -> str:
         "(SELECT d.deptype::text || ' ' || d.refobjid::regclass::text || '.' || quote_ident(a.attname) "
         "FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid "
         "WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 "
-        "AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1)"
+        f"AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND {included('d.refobjid')} LIMIT 1)"
+    )
+    of_left_out_identity = (
+        "EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 "
+        f"AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'i' AND NOT {included('d.refobjid')})"
     )
     body = definition(
         ("type", "s.seqtypid::regtype::text"),
@@ -166,7 +171,8 @@ def _sequences() -> str:
         owner("c.relowner"),
         acl("s", "c.relacl", "c.relowner"),
     )
-    return query(named("c", "relname"), body, f"pg_sequence s JOIN {_ON_TABLE.format('s.seqrelid')}")
+    tail = f"pg_sequence s JOIN {_ON_TABLE.format('s.seqrelid')} AND NOT {of_left_out_identity}"
+    return query(named("c", "relname"), body, tail)
 
 
 def _views(kind: str) -> str:
@@ -223,7 +229,7 @@ def _policies() -> str:
         "format('%I on %s', pol.polname, pol.polrelid::regclass)",
         body,
         "pg_policy pol JOIN pg_class c ON c.oid = pol.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
-        f"WHERE {user_schema()}",
+        f"WHERE {user_schema()} AND {included('c.oid')}",
     )
 
 

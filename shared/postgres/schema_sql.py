@@ -8,6 +8,10 @@ qualified and unqualified catalogs mean pg_catalog.
 FIRST_USER_OID = 16384
 """Objects without a schema (casts, languages, access methods) are the user's own from here on."""
 
+EXCLUDED_SCHEMAS = "((SELECT current_setting('goldcopy.excluded_schemas'))::text[])"
+EXCLUDED_RELATIONS = "((SELECT current_setting('goldcopy.excluded_relations'))::oid[])"
+"""What a dump leaves out on purpose is left out here too; as subqueries they are evaluated once per query."""
+
 _TELLING_NAMES = "(pass|pwd|secret|token|key|credential|auth|conninfo|connection|dsn|uri|url)"
 
 
@@ -58,8 +62,16 @@ def options(column: str) -> str:
 
 
 def user_schema(alias: str = "n") -> str:
-    """Print the condition that keeps Postgres' own, temporary and toast schemas out."""
-    return f"{alias}.nspname !~ '^pg_' AND {alias}.nspname <> 'information_schema'"
+    """Print the condition that keeps Postgres' own, temporary, toast and excluded schemas out."""
+    return (
+        f"{alias}.nspname !~ '^pg_' AND {alias}.nspname <> 'information_schema' "
+        f"AND {alias}.nspname <> ALL {EXCLUDED_SCHEMAS}"
+    )
+
+
+def included(oid: str) -> str:
+    """Print the condition that keeps excluded relations out."""
+    return f"{oid} <> ALL {EXCLUDED_RELATIONS}"
 
 
 def own(catalog: str, oid: str) -> str:

@@ -22,6 +22,7 @@ from shared.postgres.schema import ChangeKind, SchemaDifference
 _REPRINTED = "the server prints the source's definition this way once it has read it; nothing is lost"
 _INVALID_INDEX = "the index was invalid at the source (a failed CREATE INDEX CONCURRENTLY), and pg_dump leaves such out"
 _TRIGGERS_ON = "the foreign key's triggers were disabled at the source, which a dump cannot say; here it is enforced"
+_IDENTITY_TYPE = "the sequence of an identity column had another type than its column, which a dump cannot say"
 _PROBE = "goldcopy_probe"
 
 Definition = dict[str, Any]
@@ -62,6 +63,8 @@ def _beyond_a_dump(difference: SchemaDifference) -> str:
         return "" if before["valid"] else _INVALID_INDEX
     if difference.object_class == "constraints" and difference.changed_parts == ("triggers_enabled",):
         return "" if "triggers_enabled" in json.loads(difference.after) else _TRIGGERS_ON
+    if difference.object_class == "sequences" and difference.changed_parts == ("type",):
+        return _IDENTITY_TYPE if before.get("owned_by", "").startswith("i ") else ""
     return ""
 
 
