@@ -66,20 +66,10 @@ class RunClaims:
         for run in self._running(source):
             if is_lost(run, now):
                 self._reclaim(run, now)
-        process = this_process()
-        values = {
-            "operation": operation,
-            "source": source,
+        values = _new_run(operation, source, now) | {
             "backup_id": backup_id,
             "exclusive": exclusive,
-            "state": RunState.RUNNING.value,
-            "started_at": now,
-            "heartbeat_at": now,
-            "host": process.host,
-            "pid": process.pid,
-            "process_started": process.started,
             "run_reference": run_reference or "",
-            "error_message": "",
         }
         try:
             with self._database.writing() as connection:
@@ -224,6 +214,20 @@ class RunClaims:
                 now=now,
             )
         return True
+
+
+def _new_run(operation: str, source: str, now: datetime) -> dict[str, Any]:
+    process = this_process()
+    return {
+        "operation": operation,
+        "source": source,
+        "state": RunState.RUNNING.value,
+        "started_at": now,
+        "heartbeat_at": now,
+        "host": process.host,
+        "pid": process.pid,
+        "process_started": process.started,
+    }
 
 
 def _close_work_of(connection: Connection, run: RunRow, now: datetime) -> None:

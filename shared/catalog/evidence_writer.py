@@ -1,5 +1,6 @@
 """Record what was found out about backups: restore tests, verify runs, damaged objects."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -133,7 +134,10 @@ class EvidenceWriter:
                 update(STORED_OBJECT).where(STORED_OBJECT.c.id == row.id).values(damaged_at=damaged_at, damage=damage)
             )
             backups = _backups_of(connection, row.id)
-            refresh_damage(connection, backups)
+            if damaged_at is None:
+                refresh_damage(connection, backups)
+            else:
+                _spread_damage(connection, backups, damaged_at)
             refresh_source(connection, row.source, now)
             append_entry(
                 connection,
@@ -150,6 +154,12 @@ class EvidenceWriter:
 def _backups_of(connection: Connection, object_id: int) -> tuple[str, ...]:
     rows = connection.execute(select(BACKUP_OBJECT.c.backup_id).where(BACKUP_OBJECT.c.object_id == object_id))
     return tuple(sorted(rows.scalars()))
+
+
+def _spread_damage(connection: Connection, backup_ids: Sequence[str], damaged_at: datetime) -> None:
+    for chunk in chunked(backup_ids):
+        sound = (BACKUP.c.id.in_(chunk), BACKUP.c.damaged_at.is_(None))
+        connection.execute(update(BACKUP).where(*sound).values(damaged_at=damaged_at))
 
 
 def _write_test(connection: Connection, result: RestoreTestResult, source: str) -> None:

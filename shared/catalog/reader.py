@@ -124,9 +124,14 @@ class BackupReader:
 
         The catalog may know less than the repository: compare with every manifest before deleting one of these.
         """
-        others = select(BACKUP_OBJECT.c.object_id).where(BACKUP_OBJECT.c.backup_id != backup_id)
+        mine, other = BACKUP_OBJECT.alias("mine"), BACKUP_OBJECT.alias("other")
+        shared = (
+            select(STORED_OBJECT.c.key)
+            .join(mine, mine.c.object_id == STORED_OBJECT.c.id)
+            .join(other, and_(other.c.object_id == mine.c.object_id, other.c.backup_id != mine.c.backup_id))
+            .where(mine.c.backup_id == backup_id)
+        )
         with self._database.reading() as connection:
-            shared = select(STORED_OBJECT.c.key).where(STORED_OBJECT.c.id.in_(others), _named_by(backup_id))
             kept = set(connection.execute(shared).scalars())
             return tuple(item for item in read_objects(connection, backup_id) if item.key not in kept)
 
@@ -170,11 +175,6 @@ class BackupReader:
 
 def _backup_query() -> Select[Any]:
     return select(BACKUP, _HELD)
-
-
-def _named_by(backup_id: str) -> ColumnElement[bool]:
-    mine = select(BACKUP_OBJECT.c.object_id).where(BACKUP_OBJECT.c.backup_id == backup_id)
-    return STORED_OBJECT.c.id.in_(mine)
 
 
 def _older_than(connection: Connection, backup_id: str) -> ColumnElement[bool]:
