@@ -4,11 +4,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from prefect import get_client
-from prefect.automations import Automation
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
-from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 
 # Three heartbeats of 30 s (PREFECT_FLOWS_HEARTBEAT_FREQUENCY); a worker with the default of 180 s would need 540.
 ZOMBIE_AFTER = timedelta(seconds=90)

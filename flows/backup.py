@@ -4,7 +4,6 @@ What a backup is and in which order its bytes are written stands in `shared/oper
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from prefect import flow
 
@@ -58,8 +57,7 @@ def back_up(source: str, kind: BackupKind, reason: str, reference: str) -> Docum
         progress_artifact("backup", source) as progress,
         open_workspace() as workspace,
     ):
-        result: Any = workspace.back_up(source, kind, reason, on_progress=progress.note, run_reference=reference)
-        return dict(result.document())
+        return workspace.back_up(source, kind, reason, on_progress=progress.note, run_reference=reference).document()
 
 
 @flow(

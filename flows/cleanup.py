@@ -1,7 +1,5 @@
 """Expire what retention no longer keeps; the rules stand in `shared/domain/retention.py`."""
 
-from typing import Any
-
 from prefect import flow
 
 from flows.artifacts import Document
@@ -17,8 +15,7 @@ COLUMNS = {"kept": "Kept", "expired": "Expired", "freed_bytes": "Freed"}
 def clean_up(source: str | None, dry_run: bool) -> Document:  # noqa: FBT001 - a step's arguments are passed by name
     """Plan and expire the backups of one source or of all."""
     with progress_artifact("cleanup", source or "all sources") as progress, open_workspace() as workspace:
-        result: Any = workspace.clean_up(source, dry_run=dry_run, on_progress=progress.note)
-        return dict(result.document())
+        return workspace.clean_up(source, dry_run=dry_run, on_progress=progress.note).document()
 
 
 @flow(

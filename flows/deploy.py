@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import click
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from shared.config.load import Config, load_config
 from shared.domain.schedule import Cron, cron_expression
@@ -78,7 +78,7 @@ def read_definitions(path: Path = PREFECT_FILE) -> dict[str, Planned]:
 
 def _planned(entry: Mapping[str, Any], pull: Sequence[Any]) -> Planned:
     flow = entry["entrypoint"].rpartition(".")[2].replace("_", "-")
-    schedule = next(iter(entry.get("schedules") or []), {})
+    schedule: Mapping[str, str] = next(iter(entry.get("schedules") or []), {})
     return Planned(
         name=f"{flow}/{entry['name']}",
         entrypoint=entry["entrypoint"],

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from prefect import get_client
+from prefect import Flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
@@ -66,7 +66,7 @@ def apply(planned: Iterable[Planned]) -> list[str]:
 
 def _apply(client: SyncPrefectClient, item: Planned) -> None:
     definition = item.definition
-    flow = load_flow_from_entrypoint(item.entrypoint)
+    flow: Flow[..., Any] = load_flow_from_entrypoint(item.entrypoint)
     limit = definition["concurrency_limit"]
     client.create_deployment(
         flow_id=client.create_flow(flow),

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 from prefect import Task, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
-from prefect.states import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import StepResult, artifact_key, escape, findings, report
@@ -30,8 +30,10 @@ def run_for_each(step: Task[..., Any], arguments: Mapping[str, Arguments], *, at
     if len(arguments) == 1:
         # In the main thread a timeout or a cancellation interrupts the work; in a pool's thread it would wait for it.
         [(subject, given)] = arguments.items()
-        return [_result(subject, step(**given, return_state=True))]
-    with ThreadPoolTaskRunner(max_workers=at_once) as runner:
+        state: State[Any] = step(**given, return_state=True)  # type: ignore[assignment] # the step is not async
+        return [_result(subject, state)]
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=at_once)
+    with runner:
         futures = {subject: runner.submit(step, parameters=dict(given)) for subject, given in arguments.items()}
         return [_result(subject, _state_of(future)) for subject, future in futures.items()]
 

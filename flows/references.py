@@ -9,7 +9,7 @@
 | `prefect:s3-bucket/NAME`       | S3Bucket (prefect-aws)         | the same with bucket and prefix             |
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 from prefect.blocks.core import Block
@@ -18,9 +18,6 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
 from shared.errors import ConfigInvalid
-
-if TYPE_CHECKING:
-    from prefect_aws import AwsCredentials, MinIOCredentials
 
 SCHEME = "prefect:"
 
@@ -80,7 +77,7 @@ def s3_settings(kind: str, name: str) -> dict[str, str]:
     return _present(_credentials(bucket.credentials) | place)
 
 
-def _credentials(block: "AwsCredentials | MinIOCredentials") -> dict[str, Any]:
+def _credentials(block: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"region": block.region_name, "endpoint_url": block.aws_client_parameters.endpoint_url}
     if block.get_block_type_slug() == "minio-credentials":
         return found | {"access_key_id": block.minio_root_user, "secret_access_key": block.minio_root_password}
@@ -108,7 +105,8 @@ def _load(block: type[Block], kind: str, name: str) -> Any:
             hint="Set PREFECT_API_URL, or keep this value in env: or file: instead.",
         )
     try:
-        return block.load(name, _sync=True)
+        # `_sync` is Prefect's own switch against an event loop that may run in this thread.
+        return block.load(name, _sync=True)  # type: ignore[call-arg]
     except ValueError as error:
         raise ConfigInvalid(
             f"there is no Prefect block {kind}/{name}", hint="Create it on Prefect's blocks page, or correct the name."

@@ -1,6 +1,6 @@
 """Restore a backup, or chosen tables of it, into an empty database."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from prefect import flow
 from pydantic import Field
@@ -28,8 +28,7 @@ Destination = Annotated[
 def restore_backup(backup_id: str, to: str, tables: list[str], reason: str) -> Document:
     """Restore a whole backup or chosen tables."""
     with progress_artifact("restore", backup_id) as progress, open_workspace() as workspace:
-        result: Any = workspace.restore(backup_id, to, tables, reason, on_progress=progress.note)
-        return dict(result.document())
+        return workspace.restore(backup_id, to, tables=tables, reason=reason, on_progress=progress.note).document()
 
 
 @flow(

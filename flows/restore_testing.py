@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from prefect import flow
 
@@ -52,8 +51,7 @@ def list_sources() -> list[str]:
 def restore_test(which: str, pick: str) -> Document:
     """Test one backup: a source's, by pick, or the one named by its id."""
     with progress_artifact("restore-test", which) as progress, open_workspace() as workspace:
-        result: Any = workspace.test_restore(which, pick, on_progress=progress.note)
-        return dict(result.document())
+        return workspace.test_restore(which, pick, on_progress=progress.note).document()
 
 
 @flow(

@@ -151,7 +151,14 @@ class PlainErrors(logging.Filter):
         return True
 
 
-for _name in ("prefect.flow_runs", "prefect.task_runs"):
-    _logger = logging.getLogger(_name)
-    if not any(isinstance(existing, PlainErrors) for existing in _logger.filters):
-        _logger.addFilter(PlainErrors())
+def _set_up_logging() -> None:
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(existing, PlainErrors) for existing in logger.filters):
+            logger.addFilter(PlainErrors())
+    # PREFECT_LOGGING_EXTRA_LOGGERS sends our own log lines to the run, but leaves their level at the root's WARNING.
+    for name in ("flows", "shared"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+_set_up_logging()

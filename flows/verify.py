@@ -1,7 +1,5 @@
 """Re-read stored bytes and compare them with the recorded digests."""
 
-from typing import Any
-
 from prefect import flow
 
 from flows.artifacts import Document
@@ -17,8 +15,7 @@ COLUMNS = {"objects_checked": "Objects read", "bytes_checked": "Bytes read", "fi
 def verify_stored_bytes(backup_ids: list[str] | None) -> Document:
     """Read every object of the named backups, or of all."""
     with progress_artifact("verify", "stored bytes") as progress, open_workspace() as workspace:
-        result: Any = workspace.verify(backup_ids, on_progress=progress.note)
-        return dict(result.document())
+        return workspace.verify(backup_ids, on_progress=progress.note).document()
 
 
 @flow(

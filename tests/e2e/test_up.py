@@ -42,8 +42,9 @@ def _a_run_of_a_deployment_is_done(up: UpProcess, fake: FakeWorkspace) -> None:
     run = up.run("backup/daily")
     up.until_state(run, "Completed", timeout_seconds=90)
     assert {call["subject"] for call in fake.calls("back_up")} == {"app", "shop"}
-    logs = up.post("/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200})
-    assert "app: dump" in {entry["message"] for entry in logs}, "the library's own log lines reach the run"
+    wanted = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
+    lines = lambda: {entry["message"] for entry in up.post("/logs/filter", wanted)}  # noqa: E731
+    up.until(lambda: "app: dump" in lines(), f"in the log of the run: {lines()}", 20)
 
 
 def _a_killed_worker_comes_back(up: UpProcess) -> None:

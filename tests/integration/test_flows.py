@@ -43,7 +43,7 @@ def test_backup_of_one_source_leaves_a_result_and_finished_progress(workspaces: 
     assert run.state_name == "Completed"
     assert fake.calls("back_up")[0]["reason"] == "before the migration"
     assert fake.calls("back_up")[0]["reference"] == f"run:{run.id}"
-    assert "12.3 MB" in artifacts["backup-manual"].data
+    assert "12.3 MB" in str(artifacts["backup-manual"].data)
     assert artifacts["backup-app-progress"].data == 100.0
     assert {task.name for task in task_runs_of(run.id)} >= {"back up app"}
 
@@ -56,7 +56,7 @@ def test_one_failing_source_stops_no_other_and_is_named(workspaces: Path) -> Non
     assert {call["subject"] for call in fake.calls("backup_done")} == {"app", "shop"}
     assert len([call for call in fake.calls("back_up") if call["subject"] == "broken"]) == 1, "refused: never retried"
     assert run.state_name == "Failed"
-    assert "Start its server" in artifacts_of(run.id)["backup-daily"].data
+    assert "Start its server" in str(artifacts_of(run.id)["backup-daily"].data)
 
 
 def test_failure_reads_as_message_and_hint_without_a_stack_trace(workspaces: Path) -> None:
@@ -98,7 +98,7 @@ def test_no_more_sources_at_once_than_configured(workspaces: Path) -> None:
 def test_nothing_due_is_a_good_run(workspaces: Path) -> None:
     told(workspaces)
     backup.backup(None, BackupKind.WEEKLY)
-    assert "Nothing was due" in artifacts_of(newest_run("backup").id)["backup-weekly"].data
+    assert "Nothing was due" in str(artifacts_of(newest_run("backup").id)["backup-weekly"].data)
 
 
 def test_restore_test_follows_the_backup_where_configured(workspaces: Path) -> None:
@@ -121,7 +121,7 @@ def test_same_firing_has_the_same_reference_and_another_has_not(workspaces: Path
 
 
 def _reference_of(run: FlowRun) -> str:
-    with FlowRunContext.model_construct(flow_run=run):
+    with FlowRunContext.model_construct(flow_run=run):  # type: ignore[call-arg]
         return flows.support.run_reference()
 
 
@@ -129,7 +129,7 @@ def test_damaged_backup_fails_the_run_and_lists_escaped_findings(workspaces: Pat
     fake = told(workspaces, app={"outcome": "failed"}, shop={})
     with pytest.raises(GoldcopyError, match=r"1 of 2 failed \(app\): the outcome is failed"):
         restore_testing.restore_testing(None, restore_testing.Pick.OLDEST)
-    rows = json.loads(artifacts_of(newest_run("restore-testing").id)["restore-tests-findings"].data)
+    rows = json.loads(str(artifacts_of(newest_run("restore-testing").id)["restore-tests-findings"].data))
     assert rows[0]["severity"] == "error"
     assert "[x]" not in rows[0]["object"]
     assert {call["pick"] for call in fake.calls("test_restore")} == {"oldest"}

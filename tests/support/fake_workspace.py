@@ -131,7 +131,7 @@ class FakeWorkspace:
         return FakeResult({"outcome": "passed", "objects_checked": 3, "bytes_checked": 4096, "findings": []})
 
     def restore(
-        self, backup_id: str, to: str, tables: Sequence[str], reason: str, *, on_progress: OnProgress
+        self, backup_id: str, to: str, *, tables: Sequence[str], reason: str, on_progress: OnProgress
     ) -> FakeResult:
         self._note("restore", subject=backup_id, to=to, tables=list(tables), reason=reason)
         self._work("restore", backup_id, on_progress)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_agreement_is_silent() -> None:
         ({"backup/daily": {"crons": (("every day", "UTC"),)}}, "fires at every day UTC"),
     ],
 )
-def test_disagreement_is_said_in_one_sentence(change: dict[str, dict[str, object] | None], said: str) -> None:
+def test_disagreement_is_said_in_one_sentence(change: dict[str, dict[str, Any] | None], said: str) -> None:
     deployed = _everything()
     for name, fields in change.items():
         if fields is None:

@@ -27,7 +27,7 @@ from shared.errors import ConfigInvalid, DigestMismatch, GoldcopyError, SourceUn
     ],
 )
 def test_only_retryable_errors_are_retried(error: Exception, expected: bool) -> None:
-    run = TaskRun.model_construct()
+    run = TaskRun(task_key="back up", dynamic_key="1")
     assert is_retryable(back_up, run, Failed(data=error)) is expected
 
 

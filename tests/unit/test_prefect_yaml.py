@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 from prefect.server.schemas.schedules import CronSchedule
@@ -38,10 +38,12 @@ def _dates(name: str) -> list[datetime]:
     start, end = TEN_YEARS
     dates: list[datetime] = []
     # Prefect gives at most a thousand at once.
-    while found := run_coro_as_sync(schedule.get_dates(n=1000, start=start, end=end - timedelta(seconds=1))):
+    while True:
+        found: Any = run_coro_as_sync(schedule.get_dates(n=1000, start=start, end=end - timedelta(seconds=1)))
+        if not found:
+            return dates
         dates += found
         start = found[-1] + timedelta(seconds=1)
-    return dates
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=_title)
