@@ -1,5 +1,6 @@
 """Verify finds every damage in stored bytes, names its backups, and never passes what it did not read."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,7 @@ import pytest
 
 from shared.catalog.records import RunState
 from shared.domain.backup import BackupKind
-from shared.domain.manifest import Manifest
+from shared.domain.manifest import Manifest, encode_manifest
 from shared.domain.proof import Outcome
 from shared.domain.source import KeepRule, Source
 from shared.errors import BackupUnknown, StoreRefused, StoreUnreachable
@@ -211,6 +212,17 @@ def test_a_files_table_with_other_rows_is_found(built: BuiltRepository) -> None:
     manifest = built.back_up(1)
     key = files_key("app", manifest.backup_id)
     change(built, key, lambda data: data.replace(b"orders.dat", b"border.dat"))
+
+    assert found(verify(built)) == [("files.tsv", key)]
+
+
+def test_a_files_table_that_fits_its_digest_but_not_the_manifest_is_found(built: BuiltRepository) -> None:
+    manifest = built.back_up(1, is_recorded=False)
+    key, table = files_key("app", manifest.backup_id), b"elsewhere\torders.dat\t00\t1\t\n"
+    forged = replace(manifest, files_tsv_sha256=hashlib.sha256(table).hexdigest())
+    built.store.put(key, table, replace=True)
+    data = encode_manifest(forged, built.repository.fingerprint_key)
+    built.store.put(manifest_key("app", manifest.backup_id), data, replace=True)
 
     assert found(verify(built)) == [("files.tsv", key)]
 

@@ -192,6 +192,19 @@ def test_the_newest_complete_that_is_bad_does_not_stand_in_for_one_that_is_not()
     assert "newest complete backup not known to be bad" in words(result, "daily-11")
 
 
+@pytest.mark.parametrize("doubt", [{"is_expiring": True}, {"unknown": "the catalog does not know it"}])
+def test_a_backup_that_is_going_or_unknown_does_not_stand_in_for_the_newest(doubt: dict[str, object]) -> None:
+    result = plan([proven(10, **doubt), daily(11), proven(12), daily(13), proven(14)])
+
+    assert expired_ids(result) == ["daily-13", "daily-14"]
+    assert "newest complete backup" in words(result, "daily-11")
+    assert words(result, "daily-12") == "kept: newest proven backup"
+
+
+def test_an_expiry_that_was_begun_goes_on_by_its_own_rule() -> None:
+    assert expired_ids(plan([proven(1), daily(10, is_expiring=True)])) == ["daily-10"]
+
+
 def test_a_kind_without_rule_and_a_kind_not_known_stay() -> None:
     result = plan([proven(1), backup(900, BackupKind.WEEKLY), backup(901, None)])
 
