@@ -138,6 +138,12 @@ def check_contents(restored: Restored, proof: Proof) -> None:
                 hint=_HINT,
             )
         )
+    large_objects = sum(1 for file in restored.manifest.files if _LARGE_OBJECT_FILE.fullmatch(file.path))
+    if large_objects != restored.manifest.large_object_count:
+        message = f"the manifest counts {restored.manifest.large_object_count} and names {large_objects}"
+        proof.findings.append(
+            Finding(check="contents", severity=Severity.ERROR, object="large objects", message=message, hint=_HINT)
+        )
 
 
 def prove_tables(restored: Restored, tables: Sequence[TableRecord], proof: Proof, *, on_progress: OnProgress) -> None:

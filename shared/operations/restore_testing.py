@@ -32,7 +32,7 @@ from shared.postgres.archive import read_toc
 from shared.postgres.checks import run_checks
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.restore import RestoreOptions, run_pg_restore, write_use_list
-from shared.postgres.restore_messages import Verdict
+from shared.postgres.restore_messages import RestoreMessage, Verdict
 from shared.postgres.restore_selection import without_extensions
 from shared.postgres.tools import Toolset
 from shared.repository.repository import Repository
@@ -188,6 +188,20 @@ def _record_end(catalog: Catalog, report: RestoreTestReport, now: datetime) -> N
     catalog.record_restore_test(report.result, now)
 
 
+def _raise_if_cut(messages: Sequence[RestoreMessage]) -> None:
+    """Tell a server or a disk that gave up from a backup that does not restore; the latter has messages of its own.
+
+    Raises:
+        ProgramFailed: The restore ended early for a reason that says nothing about the backup.
+    """
+    verdicts = {message.verdict for message in messages}
+    if Verdict.FATAL in verdicts and Verdict.UNKNOWN not in verdicts:
+        text = next(message.text for message in messages if message.verdict is Verdict.FATAL)
+        raise ProgramFailed(
+            f"the restore to the scratch server was cut: {text}", hint="Look at the machine, then run it again."
+        )
+
+
 def _in_order(phases: dict[str, float]) -> dict[str, float]:
     return {name: phases[name] for name in PHASES if name in phases}
 
@@ -307,12 +321,7 @@ class _RestoreTest:
         self._phases |= run.phases_seconds
         if problem := scratch.problem():
             raise problem
-        fatal = next((message for message in run.messages if message.verdict is Verdict.FATAL), None)
-        if fatal:
-            raise ProgramFailed(
-                f"the restore to the scratch server was cut: {fatal.text}",
-                hint="Look at the machine, then run it again.",
-            )
+        _raise_if_cut(run.messages)
         self._proof.note_messages(run.messages)
         self._proof.findings += scratch.apply_settings(folder)
         for entry, reason in selection.left_out_of(toc):

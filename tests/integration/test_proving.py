@@ -19,7 +19,7 @@ from tests.support.nasty_database import HOSTILE_TABLE, build_nasty_database, qu
 from tests.support.postgres_servers import PostgresServer, ServerOf, run_sql
 from tests.support.real_backups import open_real_backups
 
-
+SESSION = b"SET allow_system_table_mods = on; SET session_replication_role = replica; SET search_path = public"
 SLOW = pytest.mark.slow
 
 
@@ -104,8 +104,7 @@ CHANGES = {
         ("table-content", "public.wide_one"),
     ),
     "two tables swapped": (
-        "ALTER TABLE public.twin_a RENAME TO t; ALTER TABLE public.twin_b RENAME TO twin_a; "
-        "ALTER TABLE public.t RENAME TO twin_b",
+        "ALTER TABLE twin_a RENAME TO t; ALTER TABLE twin_b RENAME TO twin_a; ALTER TABLE t RENAME TO twin_b",
         ("table-content", "public.twin_a"),
     ),
     "row of a table without columns": (
@@ -226,7 +225,7 @@ def test_every_change_is_found_by_name(
 ) -> None:
     for name in changes:
         with copy.connect() as connection:
-            connection.execute("SET allow_system_table_mods = on; SET session_replication_role = replica")
+            connection.execute(SESSION)
             connection.execute(CHANGES[name][0].encode())
     found = errors(restored_once.prove(copy))
     missed = {name: CHANGES[name][1] for name in changes if CHANGES[name][1] not in found}
@@ -235,7 +234,10 @@ def test_every_change_is_found_by_name(
 
 def test_a_row_lost_among_partitions_is_found(restored_once: RestoredOnce, copy: DatabaseAddress) -> None:
     run_sql(copy, "DELETE FROM public.by_mood WHERE id = 5")
-    assert {check for check, _ in errors(restored_once.prove(copy))} == {"table-rows"}
+    found = errors(restored_once.prove(copy))
+    # Which partition a row is in after a restore is not fixed, so neither is which of the two differs in what.
+    assert found
+    assert {about for _, about in found} <= {"public.by_mood_0", "public.by_mood_1"}
 
 
 def test_an_untouched_copy_is_proven(restored_once: RestoredOnce, copy: DatabaseAddress) -> None:
@@ -247,8 +249,8 @@ def test_an_untouched_copy_is_proven(restored_once: RestoredOnce, copy: Database
 
 
 HARMLESS = {
-    "rows in another order": "CREATE TABLE public.t AS TABLE public.big; TRUNCATE public.big; "
-    "INSERT INTO public.big SELECT * FROM public.t ORDER BY id DESC; DROP TABLE public.t",
+    "rows in another order": """CREATE TABLE public.t AS TABLE public.big; TRUNCATE public.big;
+        INSERT INTO public.big SELECT * FROM public.t ORDER BY id DESC; DROP TABLE public.t""",
     "stale view refreshed": "REFRESH MATERIALIZED VIEW shop.stale",
     "indexes made anew": "REINDEX TABLE shop.orders",
     "hole written out": "SELECT lo_put(600002, 4096, '\\x00000000')",
