@@ -5,10 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from shared.catalog.engine import Catalog
+from shared.catalog.engine import Catalog, open_catalog
 from shared.catalog.records import BackupRow, DayRow, SourceStatusRow, VerificationResult
 from shared.domain.backup import BackupKind, BackupStatus
 from shared.domain.proof import Outcome
@@ -218,12 +219,13 @@ def test_small_tables_follow_any_history(catalog: Catalog, seed: int) -> None:
     assert catalog.verify_audit_chain().is_intact
 
 
-def test_history_reaches_every_kind_of_event(catalog: Catalog) -> None:
+def test_history_reaches_every_kind_of_event(tmp_path: Path) -> None:
     """Guards the test above against becoming empty."""
-    history = History(catalog, 1)
-    for _ in range(120):
-        history.step()
-    actions = {entry.action for entry in catalog.audit_entries()}
+    with open_catalog(f"sqlite:///{tmp_path}/catalog.db") as catalog:
+        history = History(catalog, 1)
+        for _ in range(120):
+            history.step()
+        actions = {entry.action for entry in catalog.audit_entries()}
     assert actions >= {
         "backup.complete",
         "backup.failed",

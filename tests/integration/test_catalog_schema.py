@@ -26,8 +26,9 @@ from tests.support.postgres_servers import run_sql
 _MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 
 
-def test_migrations_build_exactly_the_models(catalog: Catalog, catalog_url: str) -> None:
-    engine = create_engine(catalog_url)
+def test_migrations_build_exactly_the_models(empty_catalog_url: str) -> None:
+    open_catalog(empty_catalog_url).close()
+    engine = create_engine(empty_catalog_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         differences = compare_metadata(context, METADATA)
@@ -69,17 +70,17 @@ def _open_at_once(url: str, barrier: Barrier) -> None:
         catalog.register_source(f"source{os.getpid()}", "postgres", NOW)
 
 
-def test_processes_that_migrate_at_once_do_not_collide(catalog_url: str) -> None:
+def test_processes_that_migrate_at_once_do_not_collide(empty_catalog_url: str) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.support.catalogs"])
     barrier = context.Barrier(4)
-    processes = [context.Process(target=_open_at_once, args=(catalog_url, barrier)) for _ in range(4)]
+    processes = [context.Process(target=_open_at_once, args=(empty_catalog_url, barrier)) for _ in range(4)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0, 0, 0]
-    with open_catalog(catalog_url) as catalog:
+    with open_catalog(empty_catalog_url) as catalog:
         assert len(catalog.sources()) == 4
 
 
@@ -92,9 +93,9 @@ def test_catalog_newer_than_the_code_is_refused(catalog: Catalog, catalog_url: s
         open_catalog(catalog_url)
 
 
-def test_reading_only_does_not_create_or_migrate(catalog_url: str) -> None:
+def test_reading_only_does_not_create_or_migrate(empty_catalog_url: str) -> None:
     with pytest.raises(CatalogRefused, match=r"is not there|has not been brought up to date"):
-        open_catalog(catalog_url, read_only=True)
+        open_catalog(empty_catalog_url, read_only=True)
 
 
 def test_reading_only_reads_and_refuses_to_write(catalog: Catalog, catalog_url: str) -> None:

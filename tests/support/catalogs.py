@@ -1,10 +1,11 @@
 """Catalogs on SQLite and on Postgres, and manifests to put into them."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import URL
@@ -22,6 +23,9 @@ from shared.domain.manifest import (
 )
 from shared.domain.proof import Outcome
 from shared.postgres.connection import DatabaseAddress
+
+if TYPE_CHECKING:  # another plugin: imported at run time, pytest could not rewrite its assertions any more
+    from tests.support.postgres_servers import PostgresServer
 
 NOW = datetime(2026, 11, 21, 2, 0, 0, 123456, tzinfo=UTC)
 
@@ -54,11 +58,39 @@ def postgres_catalog_url(address: DatabaseAddress) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a catalog that is not there yet, once per kind of database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/state/catalog.db"
     return postgres_catalog_url(request.getfixturevalue("database"))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty catalog that is up to date, once per kind of database; a copy, for migrating takes longer."""
+    if request.param == "sqlite":
+        (tmp_path / "state").mkdir(mode=0o700)
+        shutil.copy(request.getfixturevalue("_sqlite_template"), tmp_path / "state/catalog.db")
+        yield f"sqlite:///{tmp_path}/state/catalog.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    address = server.new_database(template=request.getfixturevalue("_postgres_template").database)
+    yield postgres_catalog_url(address)
+    server.drop_database(address)
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("catalog") / "template.db"
+    open_catalog(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def _postgres_template(postgres_server: "PostgresServer") -> DatabaseAddress:
+    address = postgres_server.new_database("catalog_template")
+    open_catalog(postgres_catalog_url(address)).close()
+    return address
 
 
 @pytest.fixture
@@ -183,6 +215,3 @@ def make_test_result(backup_id: str, outcome: Outcome, *, at: datetime, **change
 def prove(catalog: Catalog, backup_id: str, outcome: Outcome, at: datetime, **changes: Any) -> None:
     """Record a restore test's end."""
     catalog.record_restore_test(make_test_result(backup_id, outcome, at=at, **changes), at)
-
-
-Now = Callable[[], datetime]
