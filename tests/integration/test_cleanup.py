@@ -16,8 +16,10 @@ from shared.errors import RunConflict, StoreRefused, UsageProblem
 from shared.operations.cleanup import CleanupResult, run_cleanup
 from shared.repository.layout import manifest_key
 from shared.repository.local import LocalStore
+from shared.repository.store import ObjectStore
 from tests.support.faulty_store import MemoryStore, WrappedStore
 from tests.support.repository_builder import NOW, BuiltRepository, build_repository
+from tests.support.s3_server import S3Place
 
 POLICY = {"app": Source(name="app", retention={BackupKind.DAILY: KeepRule(age=timedelta(days=7))})}
 STATIC = {"customers": b"1\tAda\n", "countries": b"1\tCH\n"}
@@ -61,9 +63,16 @@ def fill(built: BuiltRepository) -> None:
     built.store.put("sources/app/objects/notes.txt", b"not ours")
 
 
-@pytest.mark.parametrize("kind", ["memory", "local"])
-def test_a_dry_run_says_exactly_what_the_real_run_does_and_touches_nothing(tmp_path: Path, kind: str) -> None:
-    built = build_repository(tmp_path, LocalStore(tmp_path / "repository") if kind == "local" else MemoryStore())
+@pytest.fixture(params=["memory", "local", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "s3":
+        place: S3Place = request.getfixturevalue("s3_place")
+        return place.store()
+    return LocalStore(tmp_path / "repository") if request.param == "local" else MemoryStore()
+
+
+def test_a_dry_run_says_exactly_what_the_real_run_does_and_touches_nothing(tmp_path: Path, store: ObjectStore) -> None:
+    built = build_repository(tmp_path, store)
     fill(built)
     sources = POLICY | {"shop": Source(name="shop")}
     before, bytes_before = built.contents(), built.stored_bytes()
