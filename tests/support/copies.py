@@ -16,7 +16,17 @@ def copy_by_dump(server: PostgresServer, source: DatabaseAddress, *options: str)
     with tempfile.TemporaryDirectory() as folder:
         dump = Path(folder) / "dump"
         with source.child_environment() as environment:
-            argv = [server.toolset.program("pg_dump"), "-Fd", "-j2", "-Z0", "-f", dump, *options, "-d", "service=goldcopy"]
+            argv = [
+                server.toolset.program("pg_dump"),
+                "-Fd",
+                "-j2",
+                "-Z0",
+                "-f",
+                dump,
+                *options,
+                "-d",
+                "service=goldcopy",
+            ]
             made = run_program(argv, environment=environment, timeout_seconds=120)
         assert made.exit_code == 0, made.stderr_tail
         with target.child_environment() as environment:

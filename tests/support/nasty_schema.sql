@@ -17,7 +17,6 @@ COMMENT ON SCHEMA e IS 'it''s a % \ "comment"
 over two lines';
 CREATE EXTENSION pgcrypto WITH SCHEMA e;
 CREATE EXTENSION file_fdw WITH SCHEMA e;
-CREATE EXTENSION postgres_fdw WITH SCHEMA e;
 GRANT EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) TO "nasty reader";
 REVOKE EXECUTE ON FUNCTION e.digest(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION e.digest(text, text) TO nasty_owner;
@@ -26,6 +25,7 @@ GRANT EXECUTE ON FUNCTION e.digest(text, text) TO nasty_owner;
 CREATE TYPE e.mood AS ENUM ('sad', 'it''s ok', 'happy "x"', 'ö');
 ALTER TYPE e.mood ADD VALUE 'first' BEFORE 'sad';
 CREATE TYPE e.pair AS (left_ int, "right ""hand""" text COLLATE "C");
+CREATE TYPE e.lone AS ("at tribute" int, rest e.pair[]);
 CREATE DOMAIN e.small AS int DEFAULT 3 CHECK (VALUE < 1000);
 CREATE DOMAIN e.smaller AS e.small NOT NULL CONSTRAINT "odd name" CHECK (VALUE > 0 AND VALUE = ANY (ARRAY[1, 2, 3, 500]));
 CREATE DOMAIN e.code AS varchar(5) COLLATE "C" CHECK (VALUE ~ '^[A-Z\\]+$' AND VALUE IN ('A', 'B', 'CC'));
@@ -204,7 +204,8 @@ CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler;
 CREATE TABLE e.other_method (id int) USING heap2;
 
 -- foreign data
-CREATE SERVER "odd server" FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'localhost', port '5432', dbname 'x');
+CREATE FOREIGN DATA WRAPPER "odd wrapper" OPTIONS (debug 'true', api_token 'geheim');
+CREATE SERVER "odd server" TYPE 'x' VERSION '1' FOREIGN DATA WRAPPER "odd wrapper" OPTIONS (host 'localhost', port '5432', dbname 'x');
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
 GRANT USAGE ON FOREIGN SERVER files TO "nasty reader";
 CREATE USER MAPPING FOR "nasty reader" SERVER "odd server" OPTIONS (user 'u', password 'geheim');
