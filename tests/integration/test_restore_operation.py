@@ -1,4 +1,4 @@
-"""Real restores: everything into an empty database, chosen tables into any, and what is refused before a byte is written."""
+"""Real restores: everything into an empty database, chosen tables into any, and what is refused beforehand."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +15,9 @@ from tests.support.nasty_database import build_nasty_database
 from tests.support.postgres_servers import PostgresServer, ServerOf, run_sql
 from tests.support.real_backups import RealBackups, open_real_backups
 
-CONTENT = "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname IN ('public', 'shop')"
+CONTENT = (
+    "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname IN ('public', 'shop')"
+)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +157,7 @@ def test_a_table_that_is_there_is_refused(backups: RealBackups, manifest: Manife
 def test_a_table_that_is_not_in_the_backup_is_named(
     backups: RealBackups, manifest: Manifest, database: DatabaseAddress, name: str
 ) -> None:
-    with pytest.raises(UsageProblem, match=name.split(".")[-1]):
+    with pytest.raises(UsageProblem, match=name.rsplit(".", maxsplit=1)[-1]):
         backups.restore(manifest, database, name)
 
 

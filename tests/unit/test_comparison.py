@@ -53,7 +53,9 @@ def test_equal_content_is_no_finding() -> None:
         ),
     ],
 )
-def test_a_difference_becomes_the_right_finding(reading, difference, check, severity) -> None:
+def test_a_difference_becomes_the_right_finding(
+    reading: TableReading | None, difference: ContentDifference | None, check: str, severity: Severity
+) -> None:
     finding = compare_table(RECORD, reading, difference)
     assert finding is not None
     assert (finding.check, finding.severity, finding.object) == (check, severity, "public.orders")
@@ -90,7 +92,7 @@ def sequence(last_value: int, *, is_called: bool = True, increment: int = 1, cyc
         (None, sequence(10), False),
     ],
 )
-def test_sequences_never_go_back(dumped, restored, is_found) -> None:
+def test_sequences_never_go_back(dumped: tuple[int, bool] | None, restored: SequenceReading, *, is_found: bool) -> None:
     found = compare_sequences([SEQUENCE], {("public", "s"): dumped} if dumped else {}, [restored])
     assert [finding.object for finding in found] == (["public.s"] if is_found else [])
 

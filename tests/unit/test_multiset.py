@@ -1,6 +1,7 @@
 """Rows compared without regard to their order, and differences that hold no value."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -22,19 +23,19 @@ ROWS = st.lists(st.binary(max_size=6).filter(lambda row: b"\n" not in row), max_
 
 
 @given(ROWS, st.randoms(use_true_random=False))
-def test_order_does_not_matter(rows, random) -> None:
+def test_order_does_not_matter(rows: list[bytes], random: Random) -> None:
     shuffled = list(rows)
     random.shuffle(shuffled)
     assert count_rows(shuffled, KEY) == count_rows(rows, KEY)
 
 
 @given(ROWS, ROWS)
-def test_sums_add_up_over_partitions(left, right) -> None:
+def test_sums_add_up_over_partitions(left: list[bytes], right: list[bytes]) -> None:
     assert count_rows(left, KEY) + count_rows(right, KEY) == count_rows(left + right, KEY)
 
 
 @given(ROWS)
-def test_a_changed_or_doubled_row_is_seen(rows) -> None:
+def test_a_changed_or_doubled_row_is_seen(rows: list[bytes]) -> None:
     assert count_rows([*rows, b"x", b"y"], KEY) != count_rows([*rows, b"x", b"x"], KEY)
 
 
@@ -43,7 +44,7 @@ def test_the_key_matters() -> None:
 
 
 @given(st.lists(st.binary(max_size=6).filter(lambda row: b"\n" not in row), max_size=20), st.integers(1, 7))
-def test_rows_survive_any_chunking(rows, size) -> None:
+def test_rows_survive_any_chunking(rows: list[bytes], size: int) -> None:
     text = b"".join(row + b"\n" for row in rows)
     chunks = [text[at : at + size] for at in range(0, len(text), size)]
     assert list(rows_of_chunks(chunks)) == rows
@@ -82,7 +83,7 @@ def numbered(*numbers: int) -> list[bytes]:
         ([b"1\tabc"], [b"1\tabc\t3"], "row 1 differs in its number of columns"),
     ],
 )
-def test_the_first_difference_is_told_by_place(recorded, restored, told) -> None:
+def test_the_first_difference_is_told_by_place(recorded: list[bytes], restored: list[bytes], told: str) -> None:
     differences = first_differing_rows(recorded, restored, ("id", "note"))
     assert told in describe_differences(differences)
     assert bool(differences) == bool(told)
