@@ -1,11 +1,10 @@
 """Refuse a dump that would be silently partial: what the pooler, the tools and the dump role's rights allow."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
-
-import psycopg
 
 from shared.domain.manifest import Exclusion
 from shared.domain.proof import Finding, Severity
@@ -20,6 +19,7 @@ from shared.postgres.snapshot import set_role
 TRANSACTION_POOLER_PORT = "6543"
 """Where Supabase's pooler, and by custom many others, serve transaction mode."""
 
+_PROBES = 3
 _PROBE = "SELECT pg_backend_pid(), current_setting('goldcopy.probe', true)"
 
 
@@ -97,27 +97,30 @@ def check_source(
 def find_transaction_pooling(connection: Connection, address: DatabaseAddress) -> str:
     """Tell why the connection is not to one server process for as long as it lives; empty when it is.
 
-    A pooler that is idle gives the same process again and again. So a second connection holds a transaction, and with
-    it a process, while the first asks once more: in transaction mode the two must meet.
+    A pooler that is idle gives the process it got back last again and again, or all of them in turn. So a second
+    connection begins a transaction right after the first has asked, and holds its process while the first asks once
+    more: in transaction mode the two must meet.
     """
     token = token_hex(8)
-    connection.execute("SELECT set_config('goldcopy.probe', %s, false)", (token,))
-    first, seen = _probe(connection)
-    if seen != token:
-        return "a setting made by one statement was gone at the next"
-    try:
-        with address.connect(read_only=True, autocommit=False) as other:
-            taken, _ = _probe(other)
-            again, seen = _probe(connection)
-            other.rollback()
-    except (SourceProblem, psycopg.Error):
-        again, seen = _probe(connection)  # no second connection to be had: the first must do
-        taken = None
-    finally:
+    with ExitStack() as stack:
+        other = _second_connection(stack, address)
+        connection.execute("SELECT set_config('goldcopy.probe', %s, false)", (token,))
+        asked = [_probe(connection) for _ in range(_PROBES)]
+        taken = _probe(other)[0] if other else None
+        asked += [_probe(connection) for _ in range(_PROBES)]
         connection.execute("SELECT set_config('goldcopy.probe', '', false)")
-    if again != first or taken == first:
+    processes = {process for process, _ in asked}
+    if len(processes) > 1 or taken in processes:
         return "the server process changed between two statements of one connection"
-    return "" if seen == token else "a setting made by one statement was gone at the next"
+    return "" if all(seen == token for _, seen in asked) else "a setting made by one statement was gone at the next"
+
+
+def _second_connection(stack: ExitStack, address: DatabaseAddress) -> Connection | None:
+    """Connect once more, for transactions; without a free connection the first one's answers must do."""
+    try:
+        return stack.enter_context(address.connect(read_only=True, autocommit=False))
+    except SourceProblem:
+        return None
 
 
 def _probe(connection: Connection) -> tuple[Any, Any]:

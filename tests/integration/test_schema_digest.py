@@ -8,8 +8,8 @@ from shared.postgres.connection import DatabaseAddress
 from shared.postgres.facts import Connection
 from shared.postgres.schema import ChangeKind, Schema, compare_schema, digest_schema, read_schema
 from shared.postgres.settle import settle_differences
-from tests.support.copies import NASTY_SCHEMA, copy_by_dump
-from tests.support.postgres_servers import CorpusDatabase, PostgresServer, ServerOf, run_file, run_sql
+from tests.support.copies import NASTY_SCHEMA, ServerWith, copy_by_dump
+from tests.support.postgres_servers import CorpusDatabase, PostgresServer, run_file, run_sql
 
 _KEY = b"k" * 32
 _NASTY_EXTENSIONS = ("pgcrypto", "file_fdw")
@@ -29,7 +29,7 @@ def _read(address: DatabaseAddress) -> Schema:
 
 @pytest.mark.parametrize("major", _MAJORS)
 def test_restored_copy_of_everything_differs_only_in_how_it_is_printed(
-    postgres_server_of: ServerOf, major: int
+    postgres_server_of: ServerWith, major: int
 ) -> None:
     server = postgres_server_of(major, _NASTY_EXTENSIONS)
     source = _nasty(server)
@@ -52,7 +52,7 @@ def test_restored_copy_of_everything_differs_only_in_how_it_is_printed(
 @pytest.mark.parametrize("major", _MAJORS)
 @pytest.mark.parametrize("corpus", ["pagila", "chinook", "northwind", "supabase_like"])
 def test_restored_copy_of_a_real_database_is_equal(
-    corpus_database: CorpusDatabase, postgres_server_of: ServerOf, corpus: str, major: int
+    corpus_database: CorpusDatabase, postgres_server_of: ServerWith, corpus: str, major: int
 ) -> None:
     source = corpus_database(corpus, major)
     extensions = ("pgcrypto", "uuid-ossp", "pg_stat_statements") if corpus == "supabase_like" else ()
@@ -122,7 +122,7 @@ def test_invalid_index_that_no_dump_holds_is_explained(postgres_server: Postgres
     assert "invalid at the source" in settled[0].explanation
 
 
-def test_secrets_of_foreign_data_are_not_in_the_schema(postgres_server_of: ServerOf) -> None:
+def test_secrets_of_foreign_data_are_not_in_the_schema(postgres_server_of: ServerWith) -> None:
     server = postgres_server_of(17, _NASTY_EXTENSIONS)
     source = _nasty(server)
     text = repr(_read(source))
@@ -242,7 +242,7 @@ _CHANGES = [
 
 
 @pytest.fixture(scope="module")
-def nasty_pair(postgres_server_of: ServerOf) -> Iterator[tuple[Schema, Connection]]:
+def nasty_pair(postgres_server_of: ServerWith) -> Iterator[tuple[Schema, Connection]]:
     """The source's schema and a connection to its restored copy, whose event trigger is out of the way."""
     server = postgres_server_of(17, _NASTY_EXTENSIONS)
     source = _nasty(server)
