@@ -51,7 +51,7 @@ def list_sources() -> list[str]:
 def restore_test(which: str, pick: str) -> Document:
     """Test one backup: a source's, by pick, or the one named by its id."""
     with progress_artifact("restore-test", which) as progress, open_workspace() as workspace:
-        return workspace.test_restore(which, pick, on_progress=progress.note).document()
+        return workspace.run_restore_test(which, pick, on_progress=progress.note).document()
 
 
 @flow(

@@ -25,11 +25,12 @@ def backup(config: str | None, source: str, kind: str, reason: str, *, as_json: 
 
 
 def _backup_lines(document: dict[str, Any]) -> list[str]:
+    size, seconds = format_bytes(document["dumped_bytes"]), format_duration(document["duration_seconds"])
+    stored, new = format_bytes(document["stored_bytes"]), format_bytes(document["new_bytes"])
     lines = [
-        f"Backup {document['backup_id']} of {document['source']} is complete: {format_bytes(document['dumped_bytes'])}, "
-        f"{document['table_count']} tables, {document['row_count']:,} rows, {format_duration(document['duration_seconds'])}",
-        f"  stored {format_bytes(document['stored_bytes'])}, of which new {format_bytes(document['new_bytes'])}; "
-        f"recovery point {document['recovery_point_at']}",
+        f"Backup {document['backup_id']} of {document['source']} is complete",
+        f"  {size} in {document['table_count']} tables, {document['row_count']:,} rows, {seconds}",
+        f"  stored {stored}, of which new {new}; recovery point {document['recovery_point_at']}",
     ]
     lines += [f"  ! {printable(warning)}" for warning in document["warnings"]]
     lines += [
@@ -83,8 +84,8 @@ def _show_lines(document: dict[str, Any]) -> list[str]:
     lines = [
         f"{document['backup_id']}: {document['kind']} backup of {document['source']}, {document['status']}",
         f"  recovery point {document['recovery_point_at']}, finished {document['finished_at']}",
-        f"  {format_bytes(document['dumped_bytes'] or 0)} in {document['table_count']} tables, {document['row_count'] or 0:,} rows; "
-        f"stored {format_bytes(document['stored_bytes'] or 0)}, new {format_bytes(document['new_bytes'] or 0)}",
+        f"  {format_bytes(document['dumped_bytes'])} in {document['table_count']} tables, {document['row_count']:,} rows",
+        f"  stored {format_bytes(document['stored_bytes'])}, of which new {format_bytes(document['new_bytes'])}",
         f"  server {document.get('server_version')}, client {document.get('client_version')}",
         f"  proven {document['proven_at'] or 'not yet'}" + (", held" if document["held"] else ""),
     ]

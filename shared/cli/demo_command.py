@@ -101,12 +101,11 @@ class _Story:
 
         _say(4, "Restore the newest backup to a throwaway server and compare everything")
         with open_workspace(self._config) as workspace:
-            document = workspace.test_restore("shop", on_progress=on_progress).document()
+            document = workspace.run_restore_test("shop", on_progress=on_progress).document()
         self.is_good &= document["outcome"] == "passed"
-        _tell(
-            f"{document['outcome'].upper()}: {document['tables_proven']} tables, {document['rows_proven']:,} rows equal; "
-            f"usable again after {format_duration(document['recovery_time_seconds'] or 0)}"
-        )
+        proven = f"{document['tables_proven']} tables, {document['rows_proven']:,} rows equal"
+        usable = format_duration(document["recovery_time_seconds"] or 0)
+        _tell(f"{document['outcome'].upper()}: {proven}; usable again after {usable}")
         for line in finding_lines(document["findings"], document["not_measured"]):
             _tell(line)
 
@@ -119,7 +118,7 @@ class _Story:
         with open_workspace(str(broken / "goldcopy.toml")) as workspace:
             for name, check in (
                 ("verify", lambda: workspace.verify(on_progress=on_progress)),
-                ("restore-test", lambda: workspace.test_restore("shop", on_progress=on_progress)),
+                ("restore-test", lambda: workspace.run_restore_test("shop", on_progress=on_progress)),
             ):
                 document = check().document()
                 self.is_good &= document["outcome"] == "failed"

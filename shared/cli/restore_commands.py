@@ -20,7 +20,7 @@ def restore_test(config: str | None, subject: str | None, pick: str, *, as_json:
     from shared.wiring import open_workspace
 
     with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
-        document = workspace.test_restore(subject, pick, on_progress=on_progress).document()
+        document = workspace.run_restore_test(subject, pick, on_progress=on_progress).document()
     emit(document, _test_lines(document), as_json=as_json)
     return EXIT_CODES[document["outcome"]]
 
@@ -28,9 +28,10 @@ def restore_test(config: str | None, subject: str | None, pick: str, *, as_json:
 def _test_lines(document: dict[str, Any]) -> list[str]:
     words = {"passed": "PROVEN", "failed": "FAILED", "not_measured": "NOT MEASURED"}
     phases = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in document["phases"].items())
+    proven = f"{document['tables_proven']} tables, {document['rows_proven']:,} rows"
     lines = [
-        f"{words[document['outcome']]}: {document['backup_id']}: {document['tables_proven']} tables, "
-        f"{document['rows_proven']:,} rows equal to what the source held in the backup's snapshot",
+        f"{words[document['outcome']]}: {document['backup_id']}",
+        f"  {proven} equal to what the source held in the backup's snapshot",
         f"  recovery time {format_duration(document['recovery_time_seconds'] or 0)} ({phases})",
         f"  source {document['source_version']}, scratch server {document['scratch_version']}",
     ]
@@ -53,15 +54,15 @@ def _test_lines(document: dict[str, Any]) -> list[str]:
 @click.option("--into-non-empty", is_flag=True, help="Allow a destination that holds something already.")
 @json_option
 @click.pass_obj
-def restore(config: str | None, /, backup_id: str, destination: str, *, as_json: bool, **options: Any) -> int:  # noqa: ANN401
+def restore(config: str | None, /, backup_id: str, destination: str, *, as_json: bool, **options: Any) -> int:
     """Restore BACKUP_ID into an empty database, or chosen tables into any."""
     from shared.wiring import open_workspace
 
     with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
         document = workspace.restore(backup_id, destination, on_progress=on_progress, **options).document()
+    seconds = format_duration(document["duration_seconds"])
     lines = [
-        f"{document['outcome']}: {document['tables_restored']} tables of {document['backup_id']} "
-        f"in {format_duration(document['duration_seconds'])}",
+        f"{document['outcome']}: {document['tables_restored']} tables of {document['backup_id']} in {seconds}",
         *finding_lines(document["findings"], document.get("not_measured", ())),
     ]
     emit(document, lines, as_json=as_json)

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from shared.catalog.engine import Catalog
 from shared.domain.backup import BackupStatus
@@ -38,7 +39,7 @@ class AuditItem:
     stored_bytes: int = 0
     backup_ids: tuple[str, ...] = ()
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """Return the item in JSON's own types."""
         return {
             "object": self.name,
@@ -63,7 +64,7 @@ class AuditResult:
     audit_trail: str
     audit_head: str
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """Return the result in JSON's own types."""
         return {
             "orphans": [item.document() for item in self.orphans],

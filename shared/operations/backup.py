@@ -8,12 +8,12 @@ the backup exist, and only then does the catalog say so.
 """
 
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from shared.catalog.engine import Catalog
 from shared.domain.backup import BackupId, BackupKind, BackupStatus
@@ -28,6 +28,7 @@ from shared.operations.source_facts import SourceFacts, read_source_facts, recor
 from shared.postgres.archive import Toc
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.dump import DumpRequest, start_dump
+from shared.postgres.owned_folders import owned_folder
 from shared.postgres.preflight import Preflight, check_source
 from shared.postgres.schema import digest_schema
 from shared.postgres.snapshot import Snapshot, open_snapshot
@@ -81,7 +82,7 @@ class BackupResult:
     manifest: Manifest
     status: str = "complete"
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """Return the result in JSON's own types."""
         manifest = self.manifest
         return {
@@ -180,19 +181,18 @@ class _BackupInTheMaking:
         self._on_progress("preflight", 0, None)
         with self._timer.phase("preflight"):
             toolset, preflight = self._preflight()
-        folder = self._place.scratch_folder / f"dump-{self._backup_id}"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         writer = self._writer()
         try:
-            with open_snapshot(self._request.address, role=self._request.source.dump.role) as snapshot:
+            with (
+                owned_folder(self._place.scratch_folder / f"dump-{self._backup_id}") as folder,
+                open_snapshot(self._request.address, role=self._request.source.dump.role) as snapshot,
+            ):
                 dumped = self._dump(snapshot, toolset, preflight, folder / "files", writer)
             with self._timer.phase("commit"):
                 return self._place.repository.commit_manifest(self._manifest(dumped))
         except BaseException:
             writer.abort()
             raise
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _preflight(self) -> tuple[Toolset, Preflight]:
         request = self._request

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from shared.catalog.engine import Catalog
 from shared.catalog.records import RunRow
@@ -59,7 +60,7 @@ class CleanupResult:
     findings: tuple[Finding, ...]
     dry_run: bool
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """Return the result in JSON's own types."""
         return {
             "kept": [_kept_document(decision) for decision in self.kept],

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from shared.catalog.backup_facts import facts_of_manifest
 from shared.catalog.engine import Catalog
@@ -68,6 +69,18 @@ class RebuildResult:
     restored_rows: int
     differences: tuple[CatalogDifference, ...]
     unreadable: tuple[Finding, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return the result in JSON's own types."""
+        return {
+            "backups": self.backups,
+            "restored_rows": self.restored_rows,
+            "differences": [
+                {"backup_id": item.backup_id, "source": item.source, "kind": item.kind.value, "message": item.message}
+                for item in self.differences
+            ],
+            "unreadable": [finding.document() for finding in self.unreadable],
+        }
 
 
 @dataclass(slots=True)

@@ -5,12 +5,12 @@ it the source itself, is it new enough, does it know the extensions. Then one tr
 that a restore that fails leaves the destination as it was; then the same proof as in a restore test.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import psycopg
 
@@ -28,7 +28,6 @@ from shared.operations.proving import (
     prove_tables,
 )
 from shared.operations.restore_plan import RestorePlan, plan_tables, plan_whole, refuse_destination
-from shared.operations.restore_testing import finding_document
 from shared.operations.schema_proof import Tolerance
 from shared.operations.scratch_database import run_script
 from shared.postgres.archive import read_toc
@@ -98,7 +97,7 @@ class RestoreReport:
     not_measured: tuple[NotMeasured, ...] = ()
     phases: dict[str, float] = field(default_factory=dict)
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """Return the result as the command line prints it."""
         return {
             "outcome": self.outcome.value,
@@ -107,10 +106,8 @@ class RestoreReport:
             "tables_restored": self.tables_restored,
             "rows_restored": self.rows_restored,
             "duration_seconds": self.duration_seconds,
-            "findings": [finding_document(finding) for finding in self.findings],
-            "not_measured": [
-                {"check": item.check, "object": item.object, "reason": item.reason} for item in self.not_measured
-            ],
+            "findings": [finding.document() for finding in self.findings],
+            "not_measured": [item.document() for item in self.not_measured],
             "phases": self.phases,
         }
 
@@ -143,12 +140,8 @@ def run_restore(
         run_reference=request.run_reference,
         backup_id=request.backup_id,
     ):
-        folder = place.scratch_folder / f"restore-{request.backup_id}-{token_hex(4)}"
-        folder.mkdir(mode=0o700, parents=True)
-        try:
+        with owned_folder(place.scratch_folder / f"restore-{request.backup_id}-{token_hex(4)}") as folder:
             report = _Restore(request, place, folder, on_progress).run()
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         _record(place.catalog, request, report, now())
     return report
 

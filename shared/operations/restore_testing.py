@@ -6,12 +6,12 @@ recovery time ends. Then the proof, and the source's own checks. Damage is an ou
 could not be carried out (no server, no identity, a store that does not answer) is the outcome *not measured*.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import psycopg
 
@@ -31,6 +31,7 @@ from shared.operations.scratch_space import require_bytes
 from shared.postgres.archive import read_toc
 from shared.postgres.checks import run_checks
 from shared.postgres.connection import DatabaseAddress
+from shared.postgres.owned_folders import owned_folder
 from shared.postgres.restore import RestoreOptions, run_pg_restore, write_use_list
 from shared.postgres.restore_messages import RestoreMessage, Verdict
 from shared.postgres.restore_selection import without_extensions
@@ -99,7 +100,7 @@ class RestoreTestReport:
     result: RestoreTestResult
     damaged_keys: tuple[str, ...] = ()
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """Return the result as the command line prints it."""
         result = self.result
         return {
@@ -110,10 +111,8 @@ class RestoreTestReport:
             "picked": result.picked,
             "started_at": format_instant(result.started_at),
             "finished_at": format_instant(result.finished_at),
-            "findings": [finding_document(finding) for finding in result.findings],
-            "not_measured": [
-                {"check": item.check, "object": item.object, "reason": item.reason} for item in result.not_measured
-            ],
+            "findings": [finding.document() for finding in result.findings],
+            "not_measured": [item.document() for item in result.not_measured],
             "tables_proven": result.tables_proven,
             "rows_proven": result.rows_proven,
             "phases": result.phases,
@@ -121,17 +120,6 @@ class RestoreTestReport:
             "source_version": result.source_version,
             "scratch_version": result.scratch_version,
         }
-
-
-def finding_document(finding: Finding) -> dict[str, str]:
-    """Return a finding as the command line prints it."""
-    return {
-        "check": finding.check,
-        "severity": finding.severity.value,
-        "object": finding.object,
-        "message": finding.message,
-        "hint": finding.hint,
-    }
 
 
 def run_restore_test(
@@ -232,10 +220,9 @@ class _RestoreTest:
 
     def run(self) -> None:
         """Test; everything but an interruption becomes part of the evidence."""
-        folder = self._place.scratch_folder / f"restore-test-{self.test_id}"
         try:
-            folder.mkdir(mode=0o700, parents=True)
-            self._test(folder)
+            with owned_folder(self._place.scratch_folder / f"restore-test-{self.test_id}") as folder:
+                self._test(folder)
         except Interrupted:
             raise
         except DecryptionFailed as error:
@@ -246,8 +233,6 @@ class _RestoreTest:
             self._not_measured("restore-test", error.message)
         except (psycopg.Error, OSError) as error:
             self._not_measured("restore-test", str(error).splitlines()[0] if str(error) else type(error).__name__)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def report(self) -> RestoreTestReport:
         """Add up the evidence."""

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from shared.catalog.engine import Catalog
 from shared.catalog.records import BackupRow, VerificationResult
@@ -59,7 +60,7 @@ class VerifyResult:
     findings: tuple[Finding, ...]
     not_measured: tuple[NotMeasured, ...]
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """Return the result in JSON's own types."""
         return {
             "outcome": self.outcome.value,

@@ -107,7 +107,7 @@ class Workspace:
         row = self._backup(backup_id)
         return shown_backup(row, self._parts.catalog)
 
-    def test_restore(
+    def run_restore_test(
         self, subject: str | None = None, pick: str = "newest", *, on_progress: OnProgress = no_progress
     ) -> RestoreTestReport:
         """Restore a backup to a scratch server and prove it.

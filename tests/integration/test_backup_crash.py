@@ -40,7 +40,7 @@ class Scene:
         catalog = self.open_catalog()
         repository = self.repository()
         if fuse is not None:
-            catalog = Catalog(CrashingDatabase(catalog._database, fuse), "tester")  # noqa: SLF001
+            catalog = Catalog(CrashingDatabase(catalog._database, fuse), "tester")
             repository = self.repository(CrashingStore(self.store, fuse))
         place = BackupPlace(
             repository=repository,
@@ -63,7 +63,7 @@ class Scene:
 
     def let_the_dead_go(self) -> None:
         """This process lives on, so its runs are closed as a look at a dead process would."""
-        with self.catalog._database.writing() as connection:  # noqa: SLF001
+        with self.catalog._database.writing() as connection:
             connection.exec_driver_sql("update run set pid = 999999999 where state = 'running'")
         self.catalog.reclaim_lost_runs(utc_now())
 
@@ -103,5 +103,5 @@ def test_after_a_crash_at_any_write_the_invariants_hold_and_the_next_run_converg
             scene.repository().list_backup_ids("app")
         ), f"catalog and repository differ after write {writes}"
         assert BackupStatus.RUNNING not in rows.values()
-        assert not list((scene._folder / "scratch").glob("dump-*"))  # noqa: SLF001
+        assert not list((scene._folder / "scratch").glob("dump-*"))
     assert writes >= 8

@@ -104,7 +104,7 @@ def test_nothing_due_is_a_good_run(workspaces: Path) -> None:
 def test_restore_test_follows_the_backup_where_configured(workspaces: Path) -> None:
     fake = told(workspaces, app={"test_after": True}, shop={})
     backup.backup(None, BackupKind.DAILY)
-    assert [call["subject"] for call in fake.calls("test_restore")] == ["20261121T020000Z-app-7f3a"]
+    assert [call["subject"] for call in fake.calls("run_restore_test")] == ["20261121T020000Z-app-7f3a"]
 
 
 def test_same_firing_has_the_same_reference_and_another_has_not(workspaces: Path) -> None:
@@ -132,7 +132,7 @@ def test_damaged_backup_fails_the_run_and_lists_escaped_findings(workspaces: Pat
     rows = json.loads(str(artifacts_of(newest_run("restore-testing").id)["restore-tests-findings"].data))
     assert rows[0]["severity"] == "error"
     assert "[x]" not in rows[0]["object"]
-    assert {call["pick"] for call in fake.calls("test_restore")} == {"oldest"}
+    assert {call["pick"] for call in fake.calls("run_restore_test")} == {"oldest"}
 
 
 def test_unmeasured_outcome_is_never_green(workspaces: Path) -> None:

@@ -105,9 +105,9 @@ class FakeWorkspace:
             }
         )
 
-    def test_restore(self, which: str, pick: str, *, on_progress: OnProgress) -> FakeResult:
-        self._note("test_restore", subject=which, pick=pick)
-        told = self._work("test_restore", which, on_progress)
+    def run_restore_test(self, which: str, pick: str, *, on_progress: OnProgress) -> FakeResult:
+        self._note("run_restore_test", subject=which, pick=pick)
+        told = self._work("run_restore_test", which, on_progress)
         findings = [
             {"check": "table-content", "severity": "error", "object": "public.[x](http://e)|y", "message": "differs"}
         ]
