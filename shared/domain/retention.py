@@ -16,7 +16,7 @@ becomes proven, and where attempts fail, none is added at all.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -155,10 +155,8 @@ def plan_retention(
     by_source: dict[str, list[RetainedBackup]] = defaultdict(list)
     for backup in ordered:
         by_source[backup.source].append(backup)
-    decided: dict[str, Decision] = {}
-    for own in by_source.values():
-        decided.update(_plan_source(own, rules, holds, now))
-    return RetentionPlan(decisions=tuple(decided[backup.id] for backup in ordered))
+    decided = {source: iter(_plan_source(own, rules, holds, now)) for source, own in by_source.items()}
+    return RetentionPlan(decisions=tuple(next(decided[backup.source]) for backup in ordered))
 
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -171,8 +169,8 @@ def _newness(backup: RetainedBackup) -> tuple[datetime, str]:
 
 def _plan_source(
     backups: Sequence[RetainedBackup], rules: Mapping[BackupKind, KeepRule], holds: Mapping[str, str], now: datetime
-) -> Iterator[tuple[str, Decision]]:
-    """Decide for one source, by backup id; `backups` are its own, newest first."""
+) -> list[Decision]:
+    """Decide for one source; `backups` are its own, newest first, and so are the decisions."""
     notes: dict[str, list[str]] = defaultdict(list)
     # A recovery point in the future is a wrong clock: such a backup stays, and it never stands in for the newest one.
     dated = [
@@ -186,11 +184,13 @@ def _plan_source(
     for kind, counted in rules.items():
         _note_counts([backup for backup in standing if backup.kind is kind and not backup.is_bad], counted, notes)
     unreadable = sum(1 for backup in backups if backup.is_unreadable)
+    decisions = []
     for backup in backups:
         rule = rules.get(backup.kind) if backup.kind else None
         own_notes = _unconditional_notes(backup, rule, holds, now, unreadable)
         own_notes += notes.get(backup.id, ())
-        yield backup.id, _decide(backup, own_notes, rule, now)
+        decisions.append(_decide(backup, own_notes, rule, now))
+    return decisions
 
 
 def _note_newest(dated: Sequence[RetainedBackup], notes: dict[str, list[str]]) -> None:
@@ -309,14 +309,14 @@ def _unconditional_notes(
     return notes
 
 
-def _unknown_age(backup: RetainedBackup, now: datetime) -> list[str]:
+def _unknown_age(backup: RetainedBackup, now: datetime) -> Sequence[str]:
     """Say why the age of a backup cannot be told, if so."""
     if backup.recovery_point_at is None:
         return ["its recovery point is not known"]
     if backup.recovery_point_at > now:
         ahead = format_duration((backup.recovery_point_at - now).total_seconds())
         return [f"its recovery point is {ahead} in the future: a clock is wrong"]
-    return []
+    return ()
 
 
 def _decide(backup: RetainedBackup, notes: list[str], rule: KeepRule | None, now: datetime) -> Decision:
