@@ -193,6 +193,7 @@ def check_deployments(config: Config) -> list[str]:
         One sentence each; empty when they agree.
 
     Raises:
+        ProgramMissing: No Prefect server is known here, so nothing fires schedules from here.
         ProgramFailed: Prefect's API does not answer, so it is not known.
     """
     with _prefect_of(config) as deployments:
@@ -211,7 +212,7 @@ def _prefect_of(config: Config) -> Iterator[ModuleType]:
     given = get_current_settings().api.url
     url = given or server.api_url_of(config.state_folder)
     if url is None:
-        raise ProgramFailed(
+        raise ProgramMissing(
             "no Prefect server is known here", hint="Start `goldcopy up`, or set PREFECT_API_URL to your Prefect's API."
         )
     try:

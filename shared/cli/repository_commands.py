@@ -86,7 +86,11 @@ def audit(config: str | None, *, as_json: bool) -> int:
         document = workspace.audit(on_progress=on_progress).document()
     lines = [
         f"{len(document['orphans'])} orphans, {len(document['missing'])} missing, {len(document['drifted'])} drifted",
-        *(f"  {kind}: {printable(str(item))}" for kind in ("orphans", "missing", "drifted") for item in document[kind]),
+        *(
+            f"  {kind}: {printable(item['object'])}: {printable(item['message'])}"
+            for kind in ("orphans", "missing", "drifted")
+            for item in document[kind]
+        ),
         f"  audit trail: {document['audit_trail']}",
     ]
     emit(document, lines, as_json=as_json)
@@ -102,6 +106,7 @@ def rebuild_catalog(config: str | None, *, dry_run: bool, as_json: bool) -> int:
     with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
         document = workspace.rebuild_catalog(dry_run=dry_run, on_progress=on_progress).document()
     lines = [f"{document['backups']} backups, {document['restored_rows']} rows restored"]
-    lines += [f"  differs: {printable(str(item))}" for item in document["differences"]]
+    lines += [f"  {item['backup_id']}: {printable(item['message'])}" for item in document["differences"]]
+    lines += finding_lines(document["unreadable"])
     emit(document, lines, as_json=as_json)
     return 1 if document.get("unreadable") else 0

@@ -187,7 +187,7 @@ class SourceSection(Section):
         return Source(
             name=name,
             kind=self.kind,
-            schedule=Schedule(**schedule.model_dump(), own=self.schedule is not None),
+            schedule=Schedule(**schedule.model_dump(), own=schedule != ScheduleSection()),
             retention=self.retention.rules(),
             objectives=Objectives(**self.objectives.model_dump()),
             dump=DumpPolicy(

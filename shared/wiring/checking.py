@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from importlib.metadata import entry_points
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from shared.config.load import Config
 from shared.domain.proof import Finding, NotMeasured, Severity
-from shared.errors import ConfigInvalid, GoldcopyError, SourceUnreachable, StoreUnreachable
+from shared.errors import ConfigInvalid, GoldcopyError, ProgramMissing, SourceUnreachable, StoreUnreachable
 from shared.operations.progress import OnProgress
 from shared.postgres.checks import load_checks
 from shared.postgres.preflight import check_source
@@ -15,6 +17,7 @@ from shared.postgres.tools import choose_client, choose_server, find_unusable
 from shared.supabase.rules import unreadable_known
 from shared.wiring.parts import Parts
 
+SCHEDULES_ENTRY_POINT = "goldcopy.schedules"
 _PASSING = (SourceUnreachable, StoreUnreachable)
 
 
@@ -60,6 +63,8 @@ def check_everything(parts: Parts, sources: Sequence[str], now: datetime, on_pro
         report.ask("repository", "repository", lambda: _write_read_delete(parts))
     report.ask("identity", "repository.identity", lambda: _identity(parts))
     report.findings += _unusable_tools(parts)
+    on_progress("check schedules", 0, None)
+    _check_schedules(parts, report)
     if not sources:
         report.findings.append(
             Finding(
@@ -74,6 +79,31 @@ def check_everything(parts: Parts, sources: Sequence[str], now: datetime, on_pro
         on_progress("check sources", number, len(sources))
         _check_source(parts, name, report)
     return report.document()
+
+
+def _check_schedules(parts: Parts, report: _Report) -> None:
+    """Ask whoever fires the schedules whether it does as configured; flows register themselves for that."""
+    for found in entry_points(group=SCHEDULES_ENTRY_POINT):
+        compare: Callable[[Config], list[str]] = found.load()
+        try:
+            differences = compare(parts.config)
+        except ProgramMissing as error:
+            differences = [f"nothing fires backups from here: {error.message}"]
+        except GoldcopyError as error:
+            report.not_measured.append(NotMeasured(check="schedules", object=found.name, reason=str(error)))
+            continue
+        report.findings += [
+            Finding(
+                check="schedules",
+                severity=Severity.WARNING,
+                object=found.name,
+                message=difference,
+                hint="Run `goldcopy up`, or `prefect deploy --all` and `goldcopy deploy` (docs/deploying.md).",
+            )
+            for difference in differences
+        ]
+        if not differences:
+            report.passed.append("schedules: deployments agree with the configuration")
 
 
 def _check_source(parts: Parts, name: str, report: _Report) -> None:
