@@ -16,6 +16,7 @@ from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 from prefect.tasks import exponential_backoff
 
+from flows.supervision_environment import config_of_worker
 from shared.clock import utc_now
 from shared.errors import GoldcopyError, RunConflict
 from shared.units import format_instant
@@ -60,8 +61,7 @@ step: Callable[..., Any] = partial(
 
 def note_lost_runs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - called by keyword
     """Close catalog runs whose process is gone; the worker calls this in a fresh process after a crash."""
-    with open_workspace() as workspace:
-        workspace.reconcile(utc_now())
+    note_lost_runs_now(str(config_of_worker()), logging.getLogger(__name__).info)
 
 
 def note_lost_runs_now(config: str, say: Callable[[str], None]) -> None:

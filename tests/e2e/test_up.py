@@ -70,6 +70,7 @@ def _the_supervisor_is_killed_in_the_middle_of_a_backup(up: UpProcess, fake: Fak
     done = len(fake.calls("back_up"))
     up.until(lambda: len(fake.calls("back_up")) > done, "backing up")
     up.signal(signal.SIGKILL)
+    up.ended(10)
     up.until(lambda: not up.marked(), "gone with the supervisor", 30)
     with pytest.raises(httpx.TransportError):
         up.state(lost)

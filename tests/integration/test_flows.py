@@ -29,7 +29,7 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("flows.support.open_workspace", lambda: FakeWorkspace(tmp_path))
+    monkeypatch.setattr("flows.support.open_workspace", lambda _config: FakeWorkspace(tmp_path))
     for module in (backup, cleanup, restore, restore_testing, verify):
         monkeypatch.setattr(module, "open_workspace", lambda: FakeWorkspace(tmp_path))
     return tmp_path
@@ -170,3 +170,11 @@ def test_slots_are_free_after_success_and_failure(workspaces: Path) -> None:
     } == {0}
     assert limits["goldcopy-source-app"].limit == 1
     assert limits["goldcopy-backups"].limit == 2
+
+
+def test_crash_hook_takes_the_names_prefect_calls_it_by_and_reconciles(workspaces: Path) -> None:
+    fake = told(workspaces, app={})
+    for flow in (backup.backup, cleanup.cleanup, restore.restore, restore_testing.restore_testing, verify.verify):
+        for hook in (*(flow.on_crashed_hooks or []), *(flow.on_cancellation_hooks or [])):
+            hook(flow=flow, flow_run=None, state=None)  # type: ignore[call-arg, arg-type]
+    assert len(fake.calls("reconcile")) == 10
