@@ -33,6 +33,7 @@ from shared.operations.scratch_database import run_script
 from shared.postgres.archive import read_toc
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.destination import Destination, read_destination
+from shared.postgres.owned_folders import owned_folder
 from shared.postgres.restore import RestoreOptions, RestoreRun, run_pg_restore, write_use_list
 from shared.postgres.restore_messages import Verdict
 from shared.postgres.tools import Toolset, choose_client

@@ -24,9 +24,11 @@ from psycopg import sql
 from shared.clock import monotonic_seconds, wait
 from shared.errors import GoldcopyError, ProgramFailed, ProgramStalled, SpaceExhausted
 from shared.postgres.connection import DatabaseAddress
+from shared.postgres.owned_folders import owned_folder
 from shared.postgres.process import Child, OsUser, minimal_environment, run_program, start_program
 from shared.postgres.scratch_databases import create_database
 from shared.postgres.scratch_places import (
+    UNFINISHED_TEMPLATE,
     ScratchPlace,
     clear_leftovers,
     move_once,
@@ -170,19 +172,16 @@ def _template(toolset: Toolset, root: Path, superuser: str, user: OsUser | None)
     final = root / f"template-{toolset.version}-{key}"
     if final.exists():
         return final
-    making = root / f".template-{secrets.token_hex(6)}"
-    try:
-        making.mkdir(mode=0o700)
-        _give(making, user)
-        _run_initdb(toolset, making, superuser, user)
-        if user:
-            for path in (making, *making.rglob("*")):
-                os.chown(path, os.geteuid(), os.getegid())
-        move_once(making, final)
-    except OSError as error:
-        raise _no_space(root) from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+    with owned_folder(root / f"{UNFINISHED_TEMPLATE}{secrets.token_hex(6)}") as making:
+        try:
+            _give(making, user)
+            _run_initdb(toolset, making, superuser, user)
+            if user:
+                for path in (making, *making.rglob("*")):
+                    os.chown(path, os.geteuid(), os.getegid())
+            move_once(making, final)
+        except OSError as error:
+            raise _no_space(root) from error
     return final
 
 

@@ -1,23 +1,19 @@
-"""Folders of scratch servers: reachable by their user, locked while in use, cleared when their owner is gone."""
+"""Places of scratch servers: reachable by the servers' user, and short enough for a socket."""
 
 import contextlib
-import fcntl
 import hashlib
-import json
 import os
 import pwd
 import secrets
 import shutil
-import signal
-import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.clock import monotonic_seconds, wait
 from shared.errors import ProgramFailed, SpaceExhausted
+from shared.postgres.owned_folders import clear_unowned, hold_folder
 from shared.postgres.process import OsUser
 from shared.postgres.tools_probe import Toolset
 
@@ -26,7 +22,8 @@ FALLBACK_PARENT = Path("/var/tmp")  # noqa: S108  (a folder of our own in it, ch
 
 _SOCKET_BYTES = 103  # macOS allows 103 bytes in a socket's path, Linux 107
 _LONGEST_BELOW = len("/server-0123456789ab/socket/.s.PGSQL.5432")
-_KILL_SECONDS = 10.0
+UNFINISHED_TEMPLATE = ".template-"
+"""How the folder of a template in the making begins its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +95,22 @@ def may_reach(path: Path, user: OsUser) -> bool:
 def scratch_place(folder: Path, user: OsUser | None) -> Iterator[ScratchPlace]:
     """Lend a fresh locked folder for one server; leaving removes it with every process that still works in it.
 
-    The lock is the kernel's, so it ends with us however we end; `clear_leftovers` then finds the folder unlocked.
+    However we end, `clear_leftovers` finds the folder without an owner then.
 
     Raises:
         SpaceExhausted: The folder cannot be made.
     """
-    root = scratch_root(folder, user)
-    name = f"server-{secrets.token_hex(6)}"
-    with _lock(root / f"{name}.lock") as locked:
-        if not locked:
-            raise AssertionError("a random name cannot be taken")
-        place = ScratchPlace(root / name, root / name / "data", root / name / "socket")
-        try:
-            _make(place, user)
-            yield place
-        finally:
-            _remove(root / name)
+    server = scratch_root(folder, user) / f"server-{secrets.token_hex(6)}"
+    with hold_folder(server):
+        place = ScratchPlace(server, server / "data", server / "socket")
+        _make(place, user)
+        yield place
 
 
 def clear_leftovers(folder: Path) -> tuple[str, ...]:
-    """End and remove scratch servers whose owner is gone; those of a living owner are never touched.
+    """Clear what dead processes left in a scratch folder: servers, dumps, unpacked backups.
 
-    Safe when several do it at once: each takes the lock of what it removes.
+    Servers are ended first. What belongs to a living process is never touched.
 
     Args:
         folder: The configured scratch folder.
@@ -127,14 +118,10 @@ def clear_leftovers(folder: Path) -> tuple[str, ...]:
     Returns:
         What was removed, for people.
     """
-    cleared = []
+    cleared = [f"scratch folder {path}" for path in clear_unowned(folder.absolute(), ("dump-", "restore-"))]
     for root in (folder.absolute(), _fallback_path()):
-        for lock in sorted(root.glob("server-*.lock")):
-            place = lock.with_suffix("")
-            with _lock(lock) as locked:
-                if locked:
-                    _remove(place)
-                    cleared.append(f"scratch server {place}")
+        cleared += [f"scratch server {path}" for path in clear_unowned(root, ("server-",))]
+        clear_unowned(root, (UNFINISHED_TEMPLATE,))
     return tuple(cleared)
 
 
@@ -209,65 +196,3 @@ def _make(place: ScratchPlace, user: OsUser | None) -> None:
             f"the folder of a scratch server cannot be made in {place.folder.parent}: {error.strerror}",
             hint="Free space there, or point `[scratch] folder` to another place.",
         ) from error
-
-
-def _remove(folder: Path) -> None:
-    """Remove a server's folder after ending whatever still works in it."""
-    deadline = monotonic_seconds() + _KILL_SECONDS
-    while _kill_inside(folder) and monotonic_seconds() < deadline:
-        wait(0.02)
-    for attempt in range(3):
-        # A backend that was just killed may have made one more file while the tree was being removed.
-        shutil.rmtree(folder, ignore_errors=attempt < 2)
-        if not folder.exists():
-            return
-        wait(0.05)
-
-
-def _kill_inside(folder: Path) -> int:
-    """Kill every process whose working directory is in `folder` (each Postgres process sits in its data directory)."""
-    count = 0
-    prefix = os.fsencode(folder) + b"/"
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError):
-            if (os.fsencode((entry / "cwd").readlink()) + b"/").startswith(prefix):
-                count += 1
-                os.kill(int(entry.name), signal.SIGKILL)
-    return count
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    """Hold a lock file, removed at the end, or yield False when another holds it or was faster to remove it."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except FileNotFoundError:
-        yield False
-        return
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        if not _is_at(descriptor, path):
-            yield False
-            return
-        owner = {"host": socket.gethostname(), "pid": os.getpid()}  # for people who look into the folder
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(owner).encode() + b"\n", 0)
-        try:
-            yield True
-        finally:
-            if not path.with_suffix("").exists():
-                path.unlink(missing_ok=True)
-    finally:
-        os.close(descriptor)
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Tell whether the opened lock is still the one at its path: its last holder may have removed it in between."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
