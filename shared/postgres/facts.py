@@ -17,6 +17,7 @@ from shared.errors import SourceChanged
 Connection = psycopg.Connection[tuple[object, ...]]
 
 _SEQUENCES_AT_ONCE = 200
+_AGAIN = "Run it again; keep schema changes out of the minutes when backups start."
 
 _SERVER = """
 SELECT split_part(current_setting('server_version'), ' ', 1),
@@ -181,6 +182,9 @@ def read_sequences(connection: Connection) -> tuple[SequenceRecord, ...]:
         SourceChanged: A sequence was dropped meanwhile.
     """
     rows: list[tuple[Any, ...]] = connection.execute(_SEQUENCES).fetchall()
+    gone = [f"{schema}.{name}" for _, schema, name, may_read in rows if may_read is None]
+    if gone:
+        raise SourceChanged(f"the sequence {gone[0]} was dropped meanwhile", hint=_AGAIN)
     readable = [(oid, schema, name) for oid, schema, name, may_read in rows if may_read]
     with reading("the sequences"):
         values = dict(_sequence_values(connection, readable))
@@ -226,7 +230,7 @@ class reading:  # noqa: N801 - a context manager that reads as a word
         if isinstance(error, gone):
             raise SourceChanged(
                 f"something was dropped or altered while {self._what} were read: {str(error).splitlines()[0]}",
-                hint="Run it again; keep schema changes out of the minutes when backups start.",
+                hint=_AGAIN,
             ) from error
         if isinstance(error, errors.LockNotAvailable):
             raise SourceChanged(

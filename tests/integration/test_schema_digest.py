@@ -4,10 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.errors import SourceChanged
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.facts import Connection
 from shared.postgres.schema import ChangeKind, Schema, compare_schema, digest_schema, read_schema
+from shared.postgres.schema_changes import require_unchanged
 from shared.postgres.settle import settle_differences
+from shared.postgres.snapshot import open_snapshot
 from tests.support.copies import NASTY_SCHEMA, ServerWith, copy_by_dump
 from tests.support.postgres_servers import CorpusDatabase, PostgresServer, run_file, run_sql
 
@@ -103,6 +106,33 @@ def test_what_the_dump_leaves_out_is_left_out_with_all_that_hangs_on_it(postgres
     postgres_server.drop_database(copy)
     assert compare_schema(schema, restored) == []
     assert "public.kept" in schema["tables"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("CREATE OR REPLACE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 2'", r"public.f\(\)"),
+        ("CREATE OR REPLACE VIEW public.v AS SELECT 2 AS one", "public.v"),
+        ("DROP FUNCTION public.f()", r"public.f\(\)"),
+        ("ALTER TABLE public.t ALTER a SET DEFAULT 8", "public.t"),
+        ("DROP INDEX public.i", "public.t"),
+        ("ALTER POLICY p ON public.t USING (false)", "public.t"),
+    ],
+)
+def test_change_after_the_snapshot_is_noticed(database: DatabaseAddress, statement: str, named: str) -> None:
+    run_sql(
+        database,
+        "CREATE TABLE t (a int DEFAULT 7); CREATE INDEX i ON t (a); CREATE POLICY p ON t;"
+        "CREATE VIEW v AS SELECT 1 AS one;"
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    )
+    with open_snapshot(database) as snapshot, database.connect(read_only=True) as now:
+        run_sql(database, "CREATE TABLE public.added (a int DEFAULT 1); SELECT lo_create(0); ANALYZE")
+        require_unchanged(snapshot.connection, now)
+        run_sql(database, statement)
+        with pytest.raises(SourceChanged, match=named) as caught:
+            require_unchanged(snapshot.connection, now)
+    assert caught.value.retryable
 
 
 def test_invalid_index_that_no_dump_holds_is_explained(postgres_server: PostgresServer) -> None:
