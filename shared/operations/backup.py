@@ -29,6 +29,7 @@ from shared.postgres.archive import Toc
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.dump import DumpRequest, start_dump
 from shared.postgres.owned_folders import owned_folder
+from shared.postgres.facts import read_sequences
 from shared.postgres.preflight import Preflight, check_source
 from shared.postgres.schema import digest_schema
 from shared.postgres.snapshot import Snapshot, open_snapshot
@@ -240,13 +241,16 @@ class _BackupInTheMaking:
             excluded_schemas=preflight.excluded_schemas,
             estimated_bytes=preflight.estimated_bytes,
         )
+        # Sequences stand outside every snapshot and only move on: read before pg_dump looks at them, they can be behind
+        # what it dumps, never ahead, which is what the proof compares.
+        sequences = read_sequences(snapshot.connection)
         with (
             self._timer.phase("dump"),
             start_dump(request, folder) as dump,
             DumpReading(dump, writer, request.policy.jobs + 1, self._on_progress) as reading,
         ):
             toc = dump.toc()
-            facts = read_source_facts(snapshot)
+            facts = read_source_facts(snapshot, sequences)
             reading.expect(facts.estimated_bytes)
             reading.wait()
             stored = reading.store_leftovers(_facts_files(facts))

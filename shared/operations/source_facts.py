@@ -9,7 +9,6 @@ from shared.postgres.archive import Toc
 from shared.postgres.facts import (
     TableFacts,
     read_extensions,
-    read_sequences,
     read_server_facts,
     read_tables,
 )
@@ -47,14 +46,14 @@ class SourceFacts:
         return sum(table.data_bytes for table in self.tables.values())
 
 
-def read_source_facts(snapshot: Snapshot) -> SourceFacts:
+def read_source_facts(snapshot: Snapshot, sequences: tuple[SequenceRecord, ...]) -> SourceFacts:
     """Read everything a restore will be compared with; runs while the rows are being dumped."""
     connection = snapshot.connection
     role_names, roles_sql = read_roles_sql(connection)
     return SourceFacts(
         server=read_server_facts(connection),
         tables={table.oid: table for table in read_tables(connection)},
-        sequences=read_sequences(connection),
+        sequences=sequences,
         extensions=read_extensions(connection),
         schema=read_schema(connection),
         role_names=role_names,
