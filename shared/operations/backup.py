@@ -28,8 +28,8 @@ from shared.operations.source_facts import SourceFacts, read_source_facts, recor
 from shared.postgres.archive import Toc
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.dump import DumpRequest, start_dump
-from shared.postgres.owned_folders import owned_folder
 from shared.postgres.facts import read_sequences
+from shared.postgres.owned_folders import owned_folder
 from shared.postgres.preflight import Preflight, check_source
 from shared.postgres.schema import digest_schema
 from shared.postgres.snapshot import Snapshot, open_snapshot
