@@ -65,9 +65,11 @@ WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <>
 ORDER BY n.nspname, c.relname
 """
 
-# Members of extensions are made, and set, by CREATE EXTENSION; configured ones are dumped.
+# Members of extensions are made, and set, by CREATE EXTENSION; configured ones are dumped. A read replica does not have
+# the content of unlogged sequences.
 _SEQUENCES = """
-SELECT c.oid, n.nspname, c.relname, has_sequence_privilege(c.oid, 'SELECT')
+SELECT c.oid, n.nspname, c.relname,
+    has_sequence_privilege(c.oid, 'SELECT') AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'S' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     AND (NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass

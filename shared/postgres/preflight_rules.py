@@ -153,12 +153,12 @@ def resolve_exclusions(access: SourceAccess, policy: DumpPolicy, unreadable_know
         relation = by_name.get(known.object)
         if relation is not None and not relation.is_readable:
             tables.setdefault(relation.oid, known.reason)
-    tables |= {
-        relation.oid: f"belongs to a table that is left out: {tables[relation.ancestors[0]]}"
-        for relation in access.relations
-        if relation.relkind == "S" and not relation.is_readable and relation.ancestors[:1]
-        and relation.ancestors[0] in tables
-    }  # fmt: skip
+    for relation in access.relations:
+        owner = relation.ancestors[0] if relation.relkind == "S" and relation.ancestors else 0
+        if owner in tables and not relation.is_readable:
+            tables.setdefault(relation.oid, f"belongs to a table that is left out: {tables[owner]}")
+        elif owner in data and relation.unlogged and access.is_standby:
+            data.setdefault(relation.oid, f"belongs to a table whose rows are left out: {data[owner]}")
     schemas = {}
     for exclusion in policy.excluded_schemas:
         if exclusion.object in access.schemas:

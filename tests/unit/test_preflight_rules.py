@@ -108,6 +108,19 @@ def test_unlogged_table_is_a_warning_on_a_primary_and_an_error_on_a_standby() ->
     assert _found(replace(access, is_standby=True), LeftOut(data={1: "cache"})) == []
 
 
+def test_unlogged_sequence_goes_with_the_rows_of_its_table_on_a_standby() -> None:
+    access = _source(
+        _table(unlogged=True),
+        _table("seq", oid=2, relkind="S", unlogged=True, ancestors=(1,)),
+        is_standby=True,
+    )
+    policy = DumpPolicy(excluded_data=(Exclusion(object="app.orders", reason="cache"),))
+    assert _found(access) == [("unlogged-table", "app.orders"), ("unlogged-table", "app.seq")]
+    left_out = resolve_exclusions(access, policy)
+    assert set(left_out.data) == {1, 2}
+    assert _found(access, left_out) == []
+
+
 def test_old_server_and_old_client_are_errors() -> None:
     assert _found(_source(_table(), server_major=12), client_major=17) == [("server-version", "server")]
     assert _found(_source(_table()), client_major=16) == [("client-version", "pg_dump")]
