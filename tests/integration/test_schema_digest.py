@@ -74,6 +74,7 @@ def test_schema_reads_without_any_privilege(database: DatabaseAddress) -> None:
         as_superuser = read_schema(connection)
         connection.execute("SET ROLE bare_reader")
         assert read_schema(connection) == as_superuser
+    run_sql(database, "DROP ROLE bare_reader")
 
 
 def test_default_privileges_made_explicit_compare_equal(database: DatabaseAddress) -> None:
