@@ -8,11 +8,9 @@ intact objects that were swapped are found by the fingerprint of the file they m
 import hmac
 import io
 import tarfile
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -23,13 +21,13 @@ from shared.domain.proof import Finding, Severity
 from shared.errors import DecryptionFailed, DigestMismatch, IntegrityProblem, ObjectMissing
 from shared.operations.progress import OnProgress
 from shared.operations.scratch_space import require_bytes
+from shared.postgres.ahead import mapped_ahead
 from shared.postgres.multiset import END_MARKER
 from shared.repository.layout import check_file_path
 from shared.repository.repository import Repository
 from shared.repository.sealing import Identity, unseal
 
 _HINT = "Run `goldcopy verify` on all backups, and restore from another backup or another copy of the repository."
-_AHEAD = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +105,7 @@ def fetch_backup(
     steps = plan_steps(manifest, files)
     total_bytes = sum(step.record.stored_bytes for step in steps)
     began, fetch_seconds, unseal_seconds, done_bytes = monotonic_seconds(), 0.0, 0.0, 0
-    with _opened_in_order(repository, identities, steps, threads) as opened_steps:
+    with mapped_ahead(partial(_open, repository, identities), steps, threads=threads) as opened_steps:
         for step, opened in opened_steps:
             unpacking.take(step, opened)
             fetch_seconds += opened.fetch_seconds
@@ -140,29 +138,6 @@ def plan_steps(manifest: Manifest, files: Sequence[FileRecord]) -> list[_Step]:
             steps.append(_Step(record=record, files=(file,), is_first=place == 0, is_last=place == last))
     steps += [_Step(record=manifest.objects[index], files=tuple(held)) for index, held in members.items()]
     return steps
-
-
-@contextmanager
-def _opened_in_order(
-    repository: Repository, identities: Sequence[Identity], steps: Sequence[_Step], threads: int
-) -> Iterator[Iterator[tuple[_Step, _Opened]]]:
-    """Open objects with several threads, a few ahead of whoever takes them, and hand them out in order."""
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
-
-    def results() -> Iterator[tuple[_Step, _Opened]]:
-        waiting: deque[tuple[_Step, Future[_Opened]]] = deque()
-        for step in steps:
-            waiting.append((step, pool.submit(_open, repository, identities, step)))
-            if len(waiting) >= threads + _AHEAD:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        for step, future in waiting:
-            yield step, future.result()
-
-    try:
-        yield results()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _open(repository: Repository, identities: Sequence[Identity], step: _Step) -> _Opened:

@@ -28,6 +28,7 @@ from shared.operations.proving import (
     prove_tables,
 )
 from shared.operations.restore_plan import RestorePlan, plan_tables, plan_whole, refuse_destination
+from shared.operations.restore_testing import FIRST_FILES
 from shared.operations.schema_proof import Tolerance
 from shared.operations.scratch_database import run_script
 from shared.postgres.archive import read_toc
@@ -39,8 +40,6 @@ from shared.postgres.restore_messages import Verdict
 from shared.postgres.tools import Toolset, choose_client
 from shared.repository.repository import Repository
 from shared.repository.sealing import Identity
-
-_FIRST_FILES = frozenset({"toc.dat", "schema.json", "roles.sql", "settings.sql"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,9 +188,9 @@ class _Restore:
             source=None if request.into_source else request.source_address,
             must_be_empty=not request.tables and not request.into_non_empty,
         )
-        self._fetch(manifest, lambda file: file.path in _FIRST_FILES)
+        self._fetch(manifest, lambda file: file.path in FIRST_FILES)
         plan = self._plan(manifest, destination)
-        self._fetch(manifest, lambda file: file.path not in _FIRST_FILES and plan.wants(file.path))
+        self._fetch(manifest, lambda file: file.path not in FIRST_FILES and plan.wants(file.path))
         run = self._write(manifest, destination, plan)
         is_done = self._judge(run)
         if is_done:

@@ -7,7 +7,8 @@ could not be carried out (no server, no identity, a store that does not answer) 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
@@ -16,15 +17,19 @@ from typing import Any
 import psycopg
 
 from shared.catalog.engine import Catalog
-from shared.catalog.records import RestoreTestResult, RunRow
+from shared.catalog.records import RunRow
 from shared.clock import monotonic_seconds
+from shared.domain.evidence import RestoreTestResult
+from shared.domain.evidence import RestoreTestResult
 from shared.domain.manifest import Manifest
 from shared.domain.proof import Finding, NotMeasured, Severity, overall_outcome
 from shared.domain.restore_testing import Pick
 from shared.domain.source_checks import SourceChecks
 from shared.errors import DecryptionFailed, GoldcopyError, IntegrityProblem, Interrupted, ProgramFailed
+from shared.operations.evidence import keep_test
 from shared.operations.fetch import fetch_backup
-from shared.operations.progress import OnProgress, PhaseTimer
+from shared.operations.meanwhile import Meanwhile
+from shared.operations.progress import OnProgress, PhaseTimer, no_progress
 from shared.operations.proving import Proof, Restored, prove_restored
 from shared.operations.scratch_database import ScratchDatabase, open_scratch_database
 from shared.operations.scratch_space import require_bytes
@@ -40,8 +45,12 @@ from shared.repository.repository import Repository
 from shared.repository.sealing import Identity
 from shared.units import format_instant
 
+FIRST_FILES = frozenset({"toc.dat", "schema.json", "roles.sql", "settings.sql"})
+"""Small files that say what the rest is."""
+
 PHASES = ("fetch", "unseal", "start", "restore_data", "restore_indexes", "prove")
-"""The recovery time is that of all phases but the last."""
+"""The recovery time is that of all phases but the last. The scratch server starts while the backup is fetched: `start`
+is what it took beyond that."""
 
 _SERVER_SIZE_RATIO = 2.0
 """How much larger a restored database is than its dump, indexes included; measured between 1.2 and 2.2."""
@@ -154,6 +163,8 @@ def run_restore_test(
         _record_start(catalog, test, run)
         test.run()
         report = test.report()
+        result = keep_test(place.repository, report.result, test.manifest_sha256)
+        report = replace(report, result=result)
         _record_end(catalog, report, now())
     return report
 
@@ -206,6 +217,7 @@ class _RestoreTest:
     ) -> None:
         self.request = request
         self.started_at = now()
+        self.manifest_sha256 = ""
         self.test_id = f"{self.started_at:%Y%m%dT%H%M%SZ}-{request.source}-{token_hex(4)}"
         self._place = place
         self._now = now
@@ -261,41 +273,62 @@ class _RestoreTest:
     def _test(self, folder: Path) -> None:
         began = monotonic_seconds()
         manifest = self._place.repository.read_manifest(self.request.source, self.request.backup_id)
+        self.manifest_sha256 = self._place.repository.digest_of(manifest)
         self._source_version = manifest.server.server_version
-        if not self._fetch(manifest, folder):
+        self._require_space(manifest, folder)
+        # What the scratch server needs to know comes first; the rest is fetched while it starts.
+        if not self._fetch(manifest, folder, first=True):
             return
-        with open_scratch_database(
+        with Meanwhile(self._on_progress) as meanwhile:
+            fetching = meanwhile.begin(lambda progress: self._fetch(manifest, folder, first=False, progress=progress))
+            with self._open_scratch(manifest, folder) as scratch:
+                self._scratch_version = scratch.version
+                self._proof.findings += scratch.findings
+                if not fetching.result():
+                    return
+                self._phases["start"] = max(0.0, round(monotonic_seconds() - began - self._fetched_seconds(), 3))
+                restored = self._restore(manifest, folder, scratch)
+                self._recovery_seconds = round(monotonic_seconds() - began, 3)
+                with self._timer.phase("prove"):
+                    self._prove(restored)
+                if problem := scratch.problem():
+                    raise problem
+
+    def _open_scratch(self, manifest: Manifest, folder: Path) -> AbstractContextManager[ScratchDatabase]:
+        return open_scratch_database(
             manifest,
             folder,
             toolsets=self._place.toolsets,
             scratch_folder=self._place.scratch_folder,
             configured=self._place.scratch_address,
-            timer=self._timer,
             on_progress=self._on_progress,
-        ) as scratch:
-            self._scratch_version = scratch.version
-            self._proof.findings += scratch.findings
-            restored = self._restore(manifest, folder, scratch)
-            self._recovery_seconds = round(monotonic_seconds() - began, 3)
-            with self._timer.phase("prove"):
-                self._prove(restored)
-            if problem := scratch.problem():
-                raise problem
+        )
 
-    def _fetch(self, manifest: Manifest, folder: Path) -> bool:
-        """Unpack the backup; say whether it is whole."""
+    def _require_space(self, manifest: Manifest, folder: Path) -> None:
         dump_bytes = sum(file.plain_bytes for file in manifest.files)
         if self._place.scratch_address is None:
             require_bytes(
                 folder, int(dump_bytes * (1 + _SERVER_SIZE_RATIO)), "the unpacked backup and its scratch server"
             )
+
+    def _fetch(self, manifest: Manifest, folder: Path, *, first: bool, progress: OnProgress = no_progress) -> bool:
+        """Unpack the backup, its first files or the rest; say whether what came is whole."""
         fetched = fetch_backup(
-            self._place.repository, manifest, self._place.identities, folder, on_progress=self._on_progress
+            self._place.repository,
+            manifest,
+            self._place.identities,
+            folder,
+            is_wanted=lambda file: (file.path in FIRST_FILES) is first,
+            on_progress=progress,
         )
-        self._phases |= fetched.phases_seconds
+        for name, seconds in fetched.phases_seconds.items():
+            self._phases[name] = round(self._phases.get(name, 0.0) + seconds, 3)
         self._proof.findings += fetched.findings
-        self._damaged_keys = fetched.damaged_keys
+        self._damaged_keys += fetched.damaged_keys
         return not fetched.findings
+
+    def _fetched_seconds(self) -> float:
+        return self._phases["fetch"] + self._phases["unseal"]
 
     def _restore(self, manifest: Manifest, folder: Path, scratch: ScratchDatabase) -> Restored:
         toc = read_toc(folder / "toc.dat")

@@ -12,7 +12,7 @@ from psycopg import sql
 from shared.domain.manifest import Manifest
 from shared.domain.proof import Finding, Severity
 from shared.errors import GoldcopyError, ProgramMissing
-from shared.operations.progress import OnProgress, PhaseTimer
+from shared.operations.progress import OnProgress
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.readback import quoted
 from shared.postgres.scratch import create_database, start_scratch
@@ -57,7 +57,6 @@ def open_scratch_database(
     toolsets: Sequence[Toolset],
     scratch_folder: Path,
     configured: DatabaseAddress | None,
-    timer: PhaseTimer,
     on_progress: OnProgress,
 ) -> Iterator[ScratchDatabase]:
     """Start a server of the source's major version, or use the configured one, and make an empty database.
@@ -68,7 +67,6 @@ def open_scratch_database(
         toolsets: Tools and servers to choose from.
         scratch_folder: Where scratch servers live.
         configured: A server to use instead, as a superuser.
-        timer: Times this as phase `start`.
         on_progress: Told of the step.
 
     Raises:
@@ -78,12 +76,11 @@ def open_scratch_database(
     """
     on_progress("start", 0, None)
     with ExitStack() as stack:
-        with timer.phase("start"):
-            if configured is None:
-                scratch = _throwaway(stack, manifest, toolsets, scratch_folder, dump_folder)
-            else:
-                scratch = _on_configured(stack, manifest, toolsets, configured)
-            scratch.findings += run_script(scratch.address, dump_folder / "roles.sql", "roles")
+        if configured is None:
+            scratch = _throwaway(stack, manifest, toolsets, scratch_folder, dump_folder)
+        else:
+            scratch = _on_configured(stack, manifest, toolsets, configured)
+        scratch.findings += run_script(scratch.address, dump_folder / "roles.sql", "roles")
         yield scratch
 
 

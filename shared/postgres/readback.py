@@ -55,6 +55,7 @@ _BATCH_BYTES = 4 << 20
 _BATCH_OBJECTS = 1000
 _BATCH_SEQUENCES = 300
 _STEP_BYTES = 1 << 20
+
 _MISSING = (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName, errors.WrongObjectType)
 
 
@@ -72,7 +73,7 @@ def copy_statement(table: TableRecord, encoding: str, condition: str = "") -> st
     """Return `COPY schema.table (columns) TO STDOUT`, without a list for a table that has no columns."""
     listed = ", ".join(quoted(column, encoding) for column in table.columns)
     if condition:
-        return f"COPY (SELECT {listed} FROM {_full_name(table, encoding)} {condition}) TO STDOUT"
+        return f"COPY (SELECT {listed} FROM ONLY {_full_name(table, encoding)} {condition}) TO STDOUT"
     return f"COPY {_full_name(table, encoding)}{f' ({listed})' if listed else ''} TO STDOUT"
 
 
@@ -172,14 +173,15 @@ class TableReader:
             on_read(table)
             return reading
 
-        with ThreadPoolExecutor(threads, thread_name_prefix="read-back") as pool:
-            largest_first = sorted(range(len(tables)), key=lambda index: -tables[index].plain_bytes)
-            futures = {index: pool.submit(read, tables[index]) for index in largest_first}
-            try:
-                return [futures[index].result() for index in range(len(tables))]
-            finally:
-                pool.shutdown(cancel_futures=True)
-                self._close_idle()
+        # The largest ones first, so that no thread is left alone with one at the end.
+        order = sorted(range(len(tables)), key=lambda index: -tables[index].plain_bytes)
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="read-back")
+        try:
+            futures = {index: pool.submit(read, tables[index]) for index in order}
+            return [futures[index].result() for index in range(len(tables))]
+        finally:
+            pool.shutdown(cancel_futures=True)
+            self._close_idle()
 
     def read(self, table: TableRecord) -> TableReading | UnreadTable:
         """Read one table, or say why not."""
@@ -198,8 +200,7 @@ class TableReader:
 
     def _statement(self, table: TableRecord) -> str:
         """Of an extension's configuration table only the rows that the extension names are dumped, and read back."""
-        condition = self._conditions().get((table.schema, table.name), "")
-        return copy_statement(table, self._encoding, condition)
+        return copy_statement(table, self._encoding, self._conditions().get((table.schema, table.name), ""))
 
     def _conditions(self) -> dict[tuple[str, str], str]:
         with self._lock:
