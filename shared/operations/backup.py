@@ -24,7 +24,7 @@ from shared.operations.adoption import adopt_unrecorded
 from shared.operations.dump_reading import DumpReading
 from shared.operations.progress import OnProgress, PhaseTimer
 from shared.operations.scratch_space import require_scratch_space
-from shared.operations.source_facts import SourceFacts, read_source_facts, records_of_tables
+from shared.operations.source_facts import SourceFacts, read_source_facts, records_of_sequences, records_of_tables
 from shared.postgres.archive import Toc
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.dump import DumpRequest, start_dump
@@ -32,6 +32,7 @@ from shared.postgres.facts import read_sequences
 from shared.postgres.owned_folders import owned_folder
 from shared.postgres.preflight import Preflight, check_source
 from shared.postgres.schema import digest_schema
+from shared.postgres.schema_changes import require_unchanged
 from shared.postgres.snapshot import Snapshot, open_snapshot
 from shared.postgres.tools import Toolset, choose_client
 from shared.repository.repository import Repository
@@ -250,7 +251,9 @@ class _BackupInTheMaking:
             DumpReading(dump, writer, request.policy.jobs + 1, self._on_progress) as reading,
         ):
             toc = dump.toc()
-            facts = read_source_facts(snapshot, sequences)
+            facts = read_source_facts(snapshot, sequences, preflight)
+            with self._request.address.connect(read_only=True) as now:
+                require_unchanged(snapshot.connection, now)
             reading.expect(facts.estimated_bytes)
             reading.wait()
             stored = reading.store_leftovers(_facts_files(facts))
@@ -290,7 +293,7 @@ class _BackupInTheMaking:
             objects=dumped.written.objects,
             files=dumped.written.files,
             tables=tables,
-            sequences=facts.sequences,
+            sequences=records_of_sequences(dumped.toc, facts),
             large_object_count=len(objects),
             large_object_bytes=sum(stored.plain_bytes for stored in objects),
             schema_digest=digest_schema(facts.schema, self._place.repository.fingerprint_key),

@@ -46,7 +46,7 @@ class SourceFacts:
         return sum(table.data_bytes for table in self.tables.values())
 
 
-def read_source_facts(snapshot: Snapshot, sequences: tuple[SequenceRecord, ...]) -> SourceFacts:
+def read_source_facts(snapshot: Snapshot, sequences: tuple[SequenceRecord, ...], preflight: Preflight) -> SourceFacts:
     """Read everything a restore will be compared with; runs while the rows are being dumped."""
     connection = snapshot.connection
     role_names, roles_sql = read_roles_sql(connection)
@@ -55,7 +55,11 @@ def read_source_facts(snapshot: Snapshot, sequences: tuple[SequenceRecord, ...])
         tables={table.oid: table for table in read_tables(connection)},
         sequences=sequences,
         extensions=read_extensions(connection),
-        schema=read_schema(connection),
+        schema=read_schema(
+            connection,
+            excluded_tables=preflight.excluded_tables,
+            excluded_schemas=preflight.excluded_schemas,
+        ),
         role_names=role_names,
         roles_sql=roles_sql,
         settings_sql=read_settings_sql(connection),
@@ -81,6 +85,22 @@ def records_of_tables(
             hint="Run the backup again; if it repeats, exclude the table in the configuration with a reason.",
         )
     return tuple(_record(facts.tables[oid], stored[filename]) for oid, filename in sorted(in_dump.items()))
+
+
+def records_of_sequences(toc: Toc, facts: SourceFacts) -> tuple[SequenceRecord, ...]:
+    """Keep the sequences that the dump sets; those of tables and schemas that were left out on purpose are not in it.
+
+    Raises:
+        SourceChanged: The dump sets fewer sequences than the schema has.
+    """
+    dumped = {(entry.schema, entry.tag) for entry in toc.entries if entry.description == "SEQUENCE SET"}
+    kept = tuple(record for record in facts.sequences if (record.schema, record.name) in dumped)
+    if len(kept) < len(facts.schema["sequences"]):
+        raise SourceChanged(
+            f"the dump sets {len(kept)} of {len(facts.schema['sequences'])} sequences",
+            hint="Run the backup again; nothing was kept of this one.",
+        )
+    return kept
 
 
 def _record(table: TableFacts, stored: StoredFile) -> TableRecord:

@@ -145,7 +145,7 @@ def _running(toolset: Toolset, place: ScratchPlace, user: OsUser | None) -> Iter
     # On SIGQUIT a server drops everything at once, which is what we want of it, also when we die.
     with start_program(
         [toolset.program("postgres"), "-D", place.data],
-        environment=_server_environment(),
+        environment=_server_environment(toolset),
         user=user,
         death_signal=signal.SIGQUIT,
     ) as child:
@@ -157,10 +157,15 @@ def _running(toolset: Toolset, place: ScratchPlace, user: OsUser | None) -> Iter
                 child.wait(_STOP_SECONDS)
 
 
-def _server_environment() -> dict[str, str]:
-    """Not even our home or search path; only what the dynamic linker may need."""
+def _server_environment(toolset: Toolset) -> dict[str, str]:
+    """Not even our home or search path; only what the dynamic linker may need.
+
+    Extensions such as postgres_fdw must load the client library of their own build, not an older one of the system.
+    """
     ours = minimal_environment()
-    return {name: value for name, value in ours.items() if name not in ("HOME", "TMPDIR")} | {"TZ": "UTC"}
+    libraries = toolset.folder.parent / "lib"
+    own = {"LD_LIBRARY_PATH": str(libraries)} if next(libraries.glob("libpq.so*"), None) else {}
+    return {name: value for name, value in ours.items() if name not in ("HOME", "TMPDIR")} | own | {"TZ": "UTC"}
 
 
 def _template(toolset: Toolset, root: Path, superuser: str, user: OsUser | None) -> Path:
@@ -188,7 +193,7 @@ def _template(toolset: Toolset, root: Path, superuser: str, user: OsUser | None)
 def _run_initdb(toolset: Toolset, data: Path, superuser: str, user: OsUser | None) -> None:
     result = run_program(
         [toolset.program("initdb"), "-D", data, "-U", superuser, "-E", "UTF8", "--locale=C", "--no-sync", "-A", "peer"],
-        environment=_server_environment(),
+        environment=_server_environment(toolset),
         timeout_seconds=_INITDB_SECONDS,
         user=user,
     )
