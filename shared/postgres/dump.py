@@ -1,7 +1,7 @@
 """Run pg_dump in directory format and hand out its files while they still grow.
 
 pg_dump writes uncompressed files with N jobs into a scratch folder. Readers follow each file to its end, so the rows
-are counted, fingerprinted, sealed and stored while the server still sends them, and what was read leaves the disk at once:
+are counted, fingerprinted, sealed and stored while the server still sends them, and what was read leaves the disk:
 consumed ranges of a growing file are punched out, finished files are deleted. When readers fall behind by more than the
 limit, pg_dump is paused, so scratch space stays bounded whatever the size of the database.
 """
@@ -32,8 +32,8 @@ _CHUNK_BYTES = 1 << 20
 _PUNCH_BYTES = 16 << 20
 _POLL_SECONDS = 0.004
 _LIST_SECONDS = 0.2
-_WAITING_SHARE = 8
-_WAITING_FLOOR_BYTES = 64 << 20
+_WAITING_SHARE = 10
+_WAITING_FLOOR_BYTES = 32 << 20
 _MINIMUM_FREE_BYTES = 64 << 20
 
 
