@@ -15,7 +15,7 @@ from typing import Any
 
 from shared.catalog.columns import clean_text
 from shared.catalog.records import AuditRow
-from shared.domain.manifest import canonical_json
+from shared.domain.signed_document import canonical_json
 from shared.units import format_instant
 
 

@@ -9,11 +9,12 @@ from shared.catalog.audit_writer import append_entry
 from shared.catalog.connection import Database
 from shared.catalog.conversion import finding_rows, plain_items
 from shared.catalog.models import BACKUP, BACKUP_OBJECT, RESTORE_TEST, RESTORE_TEST_FINDING, STORED_OBJECT, VERIFICATION
-from shared.catalog.records import RestoreTestResult, RunRow, VerificationResult
+from shared.catalog.records import RunRow, VerificationResult
 from shared.catalog.rollups import refresh_source
 from shared.catalog.statements import chunked, cut, lock_source, upsert
 from shared.catalog.usage import require_readable
 from shared.catalog.writer import refresh_damage, require_backup
+from shared.domain.evidence import RestoreTestResult
 from shared.domain.proof import Outcome
 
 
@@ -58,8 +59,8 @@ class EvidenceWriter:
         with self._database.writing() as connection:
             source = require_backup(connection, result.backup_id).source
             lock_source(connection, source, now)
-            _write_test(connection, result, source)
-            _settle_proof(connection, result.backup_id)
+            write_test(connection, result, source)
+            settle_proof(connection, result.backup_id)
             refresh_source(connection, source, now)
             append_entry(
                 connection,
@@ -162,7 +163,8 @@ def _spread_damage(connection: Connection, backup_ids: Sequence[str], damaged_at
         connection.execute(update(BACKUP).where(*sound).values(damaged_at=damaged_at))
 
 
-def _write_test(connection: Connection, result: RestoreTestResult, source: str) -> None:
+def write_test(connection: Connection, result: RestoreTestResult, source: str) -> None:
+    """Write a restore test and its findings, whatever was known of it before."""
     values = {
         "id": result.id,
         "backup_id": result.backup_id,
@@ -196,7 +198,8 @@ def _write_test(connection: Connection, result: RestoreTestResult, source: str) 
         connection.execute(insert(RESTORE_TEST_FINDING), list(chunk))
 
 
-def _settle_proof(connection: Connection, backup_id: str) -> None:
+def settle_proof(connection: Connection, backup_id: str) -> None:
+    """Let a backup know whether its newest decisive restore test passed."""
     last = connection.execute(
         select(RESTORE_TEST.c.outcome, RESTORE_TEST.c.finished_at)
         .where(

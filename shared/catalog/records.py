@@ -3,7 +3,7 @@
 A `...Row` is one row as it was read. A `...Result` is what an operation hands over to be recorded.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -136,35 +136,6 @@ class RunRow:
     run_reference: str
     error_code: int | None
     error_message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreTestResult:
-    """What a restore test found, to be recorded.
-
-    Attributes:
-        id: Name of the test, unique.
-        picked: How the backup was chosen: newest, oldest, random or named.
-        phases: Seconds by phase.
-        recovery_time_seconds: From fetch to usable; None where it did not come so far.
-    """
-
-    id: str
-    backup_id: str
-    source: str
-    picked: str
-    outcome: Outcome
-    started_at: datetime
-    finished_at: datetime
-    findings: tuple[Finding, ...] = ()
-    not_measured: tuple[NotMeasured, ...] = ()
-    phases: dict[str, float] = field(default_factory=dict)
-    recovery_time_seconds: float | None = None
-    tables_proven: int = 0
-    rows_proven: int = 0
-    source_version: str = ""
-    scratch_version: str = ""
-    tool_version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,21 +1,17 @@
 """Manifest v1: the document whose presence makes a backup complete.
 
-It lists a backup's objects and facts, holds no data and no secret, and is not encrypted. Its bytes are canonical JSON
-(sorted keys, no spaces, UTF-8, one final newline), so any changed bit is seen: the parser refuses bytes that are not
-exactly what it would write itself. It carries its own SHA-256 and, as `mac`, the HMAC of the same bytes under the
-repository's fingerprint key, so that only who may write backups can make a manifest.
+It lists a backup's objects and facts, holds no data and no secret, and is not encrypted. Its form is that of
+`signed_document`: any changed bit is seen, and only who may write backups can make one.
 """
 
-import hashlib
-import hmac
-import json
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from shared.domain.backup import BackupKind
+from shared.domain.signed_document import decode_document, encode_document, plain
 from shared.errors import ManifestInvalid
-from shared.units import format_instant, parse_instant
+from shared.units import parse_instant
 
 FORMAT = 1
 
@@ -187,19 +183,9 @@ class Manifest:
         return (self.finished_at - self.started_at).total_seconds()
 
 
-def canonical_json(document: dict[str, Any]) -> bytes:
-    """Print a document in the one form that counts: sorted keys, no spaces, UTF-8, a final newline."""
-    text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8", "surrogatepass") + b"\n"
-
-
 def encode_manifest(manifest: Manifest, fingerprint_key: bytes) -> bytes:
     """Print a manifest with its digest and its mac."""
-    document = _plain(manifest)
-    body = canonical_json(document)
-    document["sha256"] = hashlib.sha256(body).hexdigest()
-    document["mac"] = hmac.new(fingerprint_key, body, hashlib.sha256).hexdigest()
-    return canonical_json(document)
+    return encode_document(plain(manifest), fingerprint_key)
 
 
 def decode_manifest(data: bytes, *, fingerprint_key: bytes | None = None) -> Manifest:
@@ -212,45 +198,17 @@ def decode_manifest(data: bytes, *, fingerprint_key: bytes | None = None) -> Man
     Raises:
         ManifestInvalid: Damaged, cut, of a newer format, or with a wrong mac.
     """
-    try:
-        document = json.loads(data)
-    except ValueError as error:
-        raise ManifestInvalid("the manifest is not readable JSON", hint=_DAMAGED) from error
-    if not isinstance(document, dict) or not isinstance(document.get("format"), int):
-        raise ManifestInvalid("the manifest has no format version", hint=_DAMAGED)
-    if document["format"] > FORMAT:
-        raise ManifestInvalid(
-            f"the manifest is of format {document['format']}, and this version reads up to {FORMAT}",
-            hint="Use a newer Goldcopy; nothing that this backup names is ever deleted by this one.",
-        )
-    if canonical_json(document) != data:
-        raise ManifestInvalid("the manifest's bytes are not in canonical form", hint=_DAMAGED)
-    digest, mac = document.pop("sha256", None), document.pop("mac", None)
-    body = canonical_json(document)
-    if digest != hashlib.sha256(body).hexdigest():
-        raise ManifestInvalid("the manifest's own digest does not fit its content", hint=_DAMAGED)
-    expected = hmac.new(fingerprint_key, body, hashlib.sha256).hexdigest() if fingerprint_key else mac
-    if not isinstance(mac, str) or not hmac.compare_digest(mac, str(expected)):
+    signed = decode_document(data, name="the manifest", newest_format=FORMAT, hint=_DAMAGED, newer_hint=_NEWER)
+    if fingerprint_key is not None and not signed.fits(fingerprint_key):
         raise ManifestInvalid("the manifest's mac does not fit this repository's fingerprint key", hint=_DAMAGED)
     try:
-        return _manifest(document)
+        return _manifest(signed.members)
     except (KeyError, TypeError, ValueError) as error:
         raise ManifestInvalid(f"the manifest lacks or misuses a field: {error}", hint=_DAMAGED) from error
 
 
 _DAMAGED = "Take the backup as damaged: restore another one, and compare this file with a copy of the repository."
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - turns any record into JSON's own types
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, datetime):
-        return format_instant(value)
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
+_NEWER = "Use a newer Goldcopy; nothing that this backup names is ever deleted by this one."
 
 
 def _manifest(document: dict[str, Any]) -> Manifest:

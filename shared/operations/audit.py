@@ -22,6 +22,9 @@ from shared.repository.layout import KeyKind, files_key, manifest_key, parse_key
 from shared.repository.repository import Repository
 from shared.repository.store import StoredObject
 
+# Named by no manifest: it belongs to the one that it lies beside.
+_BESIDE = {KeyKind.FILES, KeyKind.EVIDENCE}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditItem:
@@ -203,7 +206,7 @@ class _Audit:
             parsed = parse_key(item.key)
             if parsed.kind is KeyKind.UNKNOWN:
                 yield _stranger(item)
-            elif parsed.kind is KeyKind.OBJECT or (parsed.kind is KeyKind.FILES and parsed.backup_id not in ids):
+            elif parsed.kind is KeyKind.OBJECT or (parsed.kind in _BESIDE and parsed.backup_id not in ids):
                 words = "no manifest names it"
                 if doubtful:
                     words = f"no manifest that can be read names it; {doubtful} of the source cannot be read"

@@ -1,8 +1,9 @@
 """Expire what retention lets go, in the order that is safe to interrupt anywhere.
 
-For each backup: the catalog marks it (and is the last that can refuse), its manifest goes, then the objects that no
-other manifest names, then the catalog records the end. All of it happens while this run holds the source, so no backup
-can begin to share an object that is about to go. A run that dies leaves the mark: the next one finishes what it finds.
+For each backup: the catalog marks it (and is the last that can refuse), its manifest goes, then its evidence and the
+objects that no other manifest names, then the catalog records the end. All of it happens while this run holds the
+source, so no backup can begin to share an object that is about to go. A run that dies leaves the mark: the next one
+finishes what it finds.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -45,7 +46,7 @@ class CleanupResult:
     Attributes:
         kept: Existing backups that stay, newest first, with their reasons.
         expired: Backups that went, in the order in which they did.
-        freed_bytes: What the store lost: objects, manifests, and orphans.
+        freed_bytes: What the store lost: objects, manifests, evidence and orphans.
         orphans_removed: Stored objects that no manifest named.
         orphan_bytes: Their part of `freed_bytes`.
         findings: What an operator should see; an error kept a whole source from being cleaned up.
@@ -213,7 +214,7 @@ class _SourceCleanup:
         self._require_claim(source)
         self._repository.remove_manifest(source, backup_id)
         self._catalog.record_manifest_removed(backup_id, self._now())
-        self._delete(expiry.objects)
+        self._delete((*expiry.evidence, *expiry.objects))
         self._catalog.record_objects_removed(backup_id, expiry.keys, expiry.freed_bytes, self._now())
         self._catalog.record_expired(backup_id, self._now())
 

@@ -4,16 +4,15 @@ The manifests in the repository are the truth about what exists; the catalog add
 holds, runs, expiries that were begun). Where the two do not fit together, nothing of the source is removed.
 """
 
-import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.catalog.engine import Catalog
 from shared.catalog.records import BackupRow
 from shared.domain.backup import BackupStatus
-from shared.domain.manifest import Manifest, encode_manifest
+from shared.domain.manifest import Manifest
 from shared.domain.proof import Finding, Outcome, Severity
 from shared.domain.retention import RetainedBackup, RetentionPlan, plan_retention
 from shared.domain.source import Source
@@ -24,6 +23,10 @@ from shared.repository.store import StoredObject
 
 # What no manifest names may belong to a backup that is being made by a machine this catalog does not know.
 ORPHAN_GRACE = timedelta(hours=24)
+
+PROOFS_UNKNOWN = (
+    "which backups are proven is not known since the catalog was rebuilt; a restore test that passes mends this"
+)
 
 _EXISTING = {BackupStatus.COMPLETE, BackupStatus.EXPIRING}
 
@@ -65,6 +68,7 @@ class Expiry:
         keys: What nobody names once this backup and those before it are gone; an interrupted cleanup may have removed
             some of it already.
         objects: Those of them that are stored.
+        evidence: What restore tests and holds left beside its manifest.
     """
 
     backup_id: str
@@ -73,11 +77,17 @@ class Expiry:
     files: tuple[StoredObject, ...] = ()
     keys: tuple[str, ...] = ()
     objects: tuple[StoredObject, ...] = ()
+    evidence: tuple[StoredObject, ...] = ()
+
+    @property
+    def stored(self) -> tuple[StoredObject, ...]:
+        """Everything that goes with it."""
+        return (*self.files, *self.evidence, *self.objects)
 
     @property
     def freed_bytes(self) -> int:
         """What removing it frees in the store."""
-        return sum(stored.stored_bytes for stored in (*self.files, *self.objects))
+        return sum(item.stored_bytes for item in self.stored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +115,7 @@ def view_source(repository: Repository, catalog: Catalog, source: str, policy: S
     doubtful = {parse_key(finding.object).backup_id for finding in findings}
     in_use = catalog.backups_in_use()
     backups = [_judged_by_manifest(manifest, rows.get(manifest.backup_id), in_use) for manifest in manifests.values()]
+    backups = _doubt_proofs(backups, [rows[backup_id] for backup_id in manifests if backup_id in rows])
     backups += [_unreadable(backup_id, source, rows.get(backup_id)) for backup_id in doubtful]
     backups += [_attempt(row) for row in rows.values() if row.id not in manifests and _is_attempt(row)]
     gone = [
@@ -143,7 +154,7 @@ def plan_source(view: SourceView, now: datetime) -> SourcePlan:
     oldest_first = [(item.backup.id, "; ".join(item.reasons)) for item in reversed(retention.expired)]
     needed = Counter(key for keys in view.manifests.values() for key in keys)
     expiries = [*_finish(view, needed), *_expire(view, oldest_first, needed)]
-    going = {item.key for expiry in expiries for item in (*expiry.files, *expiry.objects)}
+    going = {item.key for expiry in expiries for item in expiry.stored}
     orphans = _orphans(view, needed, going, now) if view.policy else ()
     return SourcePlan(
         source=view.source, retention=retention, expiries=tuple(expiries), orphans=orphans, findings=findings
@@ -171,15 +182,10 @@ def _read_manifests(
             findings.append(_finding(key, error.message, error.hint))
     for backup_id in list(manifests):
         recorded = rows[backup_id].manifest_sha256 if backup_id in rows else ""
-        if recorded and recorded != _digest(repository, manifests[backup_id]):
+        if recorded and recorded != repository.digest_of(manifests[backup_id]):
             del manifests[backup_id]
             findings.append(_replaced(manifest_key(source, backup_id)))
     return manifests, tuple(findings)
-
-
-def _digest(repository: Repository, manifest: Manifest) -> str:
-    """SHA-256 of a manifest's stored bytes: they are canonical, so printing it again gives the same bytes."""
-    return hashlib.sha256(encode_manifest(manifest, repository.fingerprint_key)).hexdigest()
 
 
 def _judged_by_manifest(manifest: Manifest, row: BackupRow | None, in_use: frozenset[str]) -> RetainedBackup:
@@ -200,6 +206,17 @@ def _judged_by_manifest(manifest: Manifest, row: BackupRow | None, in_use: froze
         is_expiring=row is not None and row.status is BackupStatus.EXPIRING,
         unknown=unknown,
     )
+
+
+def _doubt_proofs(backups: list[RetainedBackup], rows: Sequence[BackupRow]) -> list[RetainedBackup]:
+    """Keep everything of a source that was imported and of which nothing is proven: what was, may not be known here."""
+    if any(row.proven_at for row in rows) or all(row.run_id is not None for row in rows):
+        return backups
+    # An expiry that had begun was decided when proofs were known, and half a backup is of no use.
+    return [
+        backup if backup.unknown or backup.is_expiring else replace(backup, unknown=PROOFS_UNKNOWN)
+        for backup in backups
+    ]
 
 
 def _status_words(status: BackupStatus) -> str:
@@ -230,6 +247,7 @@ def _attempt(row: BackupRow) -> RetainedBackup:
 
 def _finish(view: SourceView, needed: Counter[str]) -> Iterator[Expiry]:
     """Yield what an interrupted cleanup left undone: the objects of backups whose manifest is gone already."""
+    evidence = _evidence_by_backup(view)
     for backup_id, known in sorted(view.unfinished.items()):
         keys = tuple(key for key in sorted(known) if not needed[key])
         yield Expiry(
@@ -239,11 +257,13 @@ def _finish(view: SourceView, needed: Counter[str]) -> Iterator[Expiry]:
             files=_stored(view, [files_key(view.source, backup_id)]),
             keys=keys,
             objects=_stored(view, keys),
+            evidence=evidence[backup_id],
         )
 
 
 def _expire(view: SourceView, oldest_first: Sequence[tuple[str, str]], needed: Counter[str]) -> Iterator[Expiry]:
     """Yield the backups that expire; an object goes with the last one that names it."""
+    evidence = _evidence_by_backup(view)
     for backup_id, reason in oldest_first:
         needed.subtract(view.manifests[backup_id])
         keys = tuple(key for key in sorted(view.manifests[backup_id]) if needed[key] <= 0)
@@ -253,7 +273,17 @@ def _expire(view: SourceView, oldest_first: Sequence[tuple[str, str]], needed: C
             files=_stored(view, [manifest_key(view.source, backup_id), files_key(view.source, backup_id)]),
             keys=keys,
             objects=_stored(view, keys),
+            evidence=evidence[backup_id],
         )
+
+
+def _evidence_by_backup(view: SourceView) -> defaultdict[str, tuple[StoredObject, ...]]:
+    found: defaultdict[str, tuple[StoredObject, ...]] = defaultdict(tuple)
+    for key, item in sorted(view.stored.items()):
+        parsed = parse_key(key)
+        if parsed.kind is KeyKind.EVIDENCE:
+            found[parsed.backup_id] += (item,)
+    return found
 
 
 def _stored(view: SourceView, keys: Sequence[str]) -> tuple[StoredObject, ...]:
@@ -274,7 +304,8 @@ def _orphans(view: SourceView, needed: Counter[str], going: set[str], now: datet
 
 def _may_be_orphan(view: SourceView, key: str) -> bool:
     parsed = parse_key(key)
-    return parsed.kind is KeyKind.OBJECT or (parsed.kind is KeyKind.FILES and parsed.backup_id not in view.manifests)
+    beside = parsed.kind in {KeyKind.FILES, KeyKind.EVIDENCE}
+    return parsed.kind is KeyKind.OBJECT or (beside and parsed.backup_id not in view.manifests)
 
 
 def _remarks(view: SourceView) -> Iterator[Finding]:
@@ -288,13 +319,21 @@ def _remarks(view: SourceView) -> Iterator[Finding]:
             severity=Severity.WARNING,
         )
     for backup in view.backups:
-        if backup.unknown:
+        if backup.unknown and backup.unknown != PROOFS_UNKNOWN:
             yield _finding(
                 backup.id,
                 f"{backup.id} stays: {backup.unknown}",
                 "Run `goldcopy rebuild-catalog`.",
                 severity=Severity.WARNING,
             )
+    doubted = sum(1 for backup in view.backups if backup.unknown == PROOFS_UNKNOWN)
+    if doubted:
+        yield _finding(
+            view.source,
+            f"{doubted} backups of {view.source} stay: {PROOFS_UNKNOWN}",
+            f"Run `goldcopy restore-test {view.source}`.",
+            severity=Severity.WARNING,
+        )
     strange = [key for key in view.stored if parse_key(key).kind is KeyKind.UNKNOWN]
     if strange:
         yield _finding(

@@ -1,10 +1,10 @@
 """Rebuild the catalog from the repository, or compare the two and mend the catalog.
 
-The repository is the truth about which backups exist and what they hold. Restore tests, proofs, holds, runs and the
-audit trail are known to the catalog alone: mending never removes them, and a lost catalog loses them (docs/catalog.md).
+The repository is the truth about which backups exist and what they hold, and it keeps evidence: restore tests that
+passed or failed, holds and releases. The catalog may know more of these (older ones, and tests of machines that may
+only read), and it alone knows runs and the audit trail: mending never removes any of that (docs/catalog.md).
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,10 +16,13 @@ from shared.catalog.backup_facts import facts_of_manifest
 from shared.catalog.engine import Catalog
 from shared.catalog.records import BackupFacts, BackupRow
 from shared.domain.backup import BackupStatus
-from shared.domain.manifest import Manifest, encode_manifest
+from shared.domain.evidence import Evidence
+from shared.domain.manifest import Manifest
 from shared.domain.proof import Finding, Severity
 from shared.errors import CatalogRefused, IntegrityProblem, ObjectMissing
+from shared.operations.evidence import find_lacking, find_strange_tests
 from shared.operations.progress import OnProgress
+from shared.repository.evidence import evidence_keys, read_evidence
 from shared.repository.layout import manifest_key
 from shared.repository.repository import Repository
 
@@ -35,6 +38,7 @@ class DifferenceKind(StrEnum):
     CHANGED = "changed"
     STATUS = "status"
     GONE = "gone"
+    EVIDENCE = "evidence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +64,9 @@ class RebuildResult:
 
     Attributes:
         backups: Complete backups whose manifest could be read.
-        restored_rows: Rows of backups, tables and objects that were written (that would be, in a dry run).
+        restored_rows: Rows of backups, tables, objects, tests and holds that were written (would be, in a dry run).
         differences: What the catalog had wrong; empty where it was empty, for then everything was restored.
-        unreadable: Manifests that cannot be trusted; what the catalog says of their backups was left as it is.
+        unreadable: Manifests and evidence that cannot be trusted; what the catalog says of them was left as it is.
     """
 
     backups: int
@@ -152,6 +156,7 @@ class _SourceMending:
         self._now = now
         self._dry_run = dry_run
         self._listed = listed
+        self._evidence_keys: dict[str, list[str]] = {}
 
     def work(self, stored: Sequence[str], tally: _Tally) -> Iterator[str]:
         """Do it, and yield each backup id that is done."""
@@ -166,6 +171,7 @@ class _SourceMending:
 
     def _compare(self, stored: Sequence[str], tally: _Tally) -> Iterator[str]:
         rows = {row.id: row for row in self._catalog.backups(self._source, include_expired=True)}
+        self._evidence_keys = evidence_keys(self._repository, self._source)
         seen: set[str] = set()
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="manifests") as pool:
             for begin in range(0, len(stored), _AT_ONCE):
@@ -191,9 +197,14 @@ class _SourceMending:
                 hint=error.hint,
             )
             return _Read(backup_id=backup_id, unreadable=finding)
-        # A manifest's bytes are canonical: printing it again gives what is stored, without a second request.
-        digest = hashlib.sha256(encode_manifest(manifest, self._repository.fingerprint_key)).hexdigest()
-        return _Read(backup_id=backup_id, manifest=manifest, digest=digest)
+        evidence, doubtful = read_evidence(self._repository, self._evidence_keys.get(backup_id, ()))
+        return _Read(
+            backup_id=backup_id,
+            manifest=manifest,
+            digest=self._repository.digest_of(manifest),
+            evidence=evidence,
+            doubtful=doubtful,
+        )
 
     def _look_closer(self, row: BackupRow, tally: _Tally) -> None:
         """Ask for a manifest by name that no listing showed: a listing alone is no proof that something is gone."""
@@ -213,14 +224,33 @@ class _SourceMending:
         if answer.manifest is None:
             return
         tally.backups += 1
-        kind, message = self._judge(answer.manifest, answer.digest, row)
+        self._take_manifest(answer, answer.manifest, row, tally)
+        if row is None or row.status is not BackupStatus.EXPIRING:
+            self._take_evidence(answer, tally)
+
+    def _take_manifest(self, answer: "_Read", manifest: Manifest, row: BackupRow | None, tally: _Tally) -> None:
+        kind, message = self._judge(manifest, answer.digest, row)
         if kind is None:
             return
         if self._listed:
             self._differs(answer.backup_id, kind, message, tally)
-        tally.restored_rows += 1 + len(answer.manifest.tables) + len(answer.manifest.objects)
+        tally.restored_rows += 1 + len(manifest.tables) + len(manifest.objects)
         if not self._dry_run:
-            self._catalog.import_manifest(answer.manifest, answer.digest, self._now(), reason=message)
+            self._catalog.import_manifest(manifest, answer.digest, self._now(), reason=message)
+
+    def _take_evidence(self, answer: "_Read", tally: _Tally) -> None:
+        tally.unreadable += answer.doubtful
+        tally.unreadable += find_strange_tests(self._source, answer.backup_id, answer.digest, answer.evidence)
+        lacking = find_lacking(self._catalog, answer.backup_id, answer.digest, answer.evidence)
+        if not lacking.rows:
+            return
+        if self._listed:
+            self._differs(answer.backup_id, DifferenceKind.EVIDENCE, str(lacking), tally)
+        tally.restored_rows += lacking.rows
+        if not self._dry_run:
+            self._catalog.import_evidence(
+                answer.backup_id, lacking.tests, lacking.holds, self._now(), reason=str(lacking)
+            )
 
     def _judge(self, manifest: Manifest, digest: str, row: BackupRow | None) -> tuple[DifferenceKind | None, str]:
         if row is None:
@@ -241,12 +271,14 @@ class _SourceMending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """The answer to reading one manifest; neither manifest nor finding when it is not there."""
+    """The answer to reading one backup; neither manifest nor finding when it is not there."""
 
     backup_id: str
     manifest: Manifest | None = None
     digest: str = ""
     unreadable: Finding | None = None
+    evidence: tuple[Evidence, ...] = ()
+    doubtful: tuple[Finding, ...] = ()
 
 
 def _changes(known: BackupFacts, stored: BackupFacts) -> str:

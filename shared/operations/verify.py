@@ -30,7 +30,8 @@ from shared.errors import (
 )
 from shared.operations.progress import OnProgress, no_progress
 from shared.repository.description import decode_description
-from shared.repository.layout import DESCRIPTION_KEY, files_key, manifest_key
+from shared.repository.evidence import evidence_keys, read_evidence
+from shared.repository.layout import DESCRIPTION_KEY, evidence_prefix, files_key, manifest_key
 from shared.repository.recovery import files_table
 from shared.repository.repository import Repository
 
@@ -48,6 +49,7 @@ class VerifyResult:
         outcome: Passed only when everything was read and everything was right.
         backups_checked: Backups whose manifests were looked at.
         objects_checked: Distinct objects that were read.
+        evidence_checked: Files of evidence (restore tests, holds, releases) that were read.
         bytes_checked: Their sealed bytes.
         findings: What is damaged, missing or not what was written.
         not_measured: What could not be read.
@@ -59,6 +61,7 @@ class VerifyResult:
     bytes_checked: int
     findings: tuple[Finding, ...]
     not_measured: tuple[NotMeasured, ...]
+    evidence_checked: int = 0
 
     def document(self) -> dict[str, Any]:
         """Return the result in JSON's own types."""
@@ -67,6 +70,7 @@ class VerifyResult:
             "backups_checked": self.backups_checked,
             "objects_checked": self.objects_checked,
             "bytes_checked": self.bytes_checked,
+            "evidence_checked": self.evidence_checked,
             "findings": [finding.document() for finding in self.findings],
             "not_measured": [item.document() for item in self.not_measured],
         }
@@ -119,6 +123,7 @@ class _Tally:
     backups: int = 0
     objects: int = 0
     bytes: int = 0
+    evidence: int = 0
     findings: list[Finding] = field(default_factory=list)
     not_measured: list[NotMeasured] = field(default_factory=list)
 
@@ -154,6 +159,7 @@ class _Verify:
         for source, backup_id, row in self._chosen(backup_ids):
             self._tallies[source].backups += 1
             manifest = self._check_manifest(source, backup_id, row)
+            self._check_evidence(source, backup_id)
             for record in manifest.objects if manifest else ():
                 identity = (record.key, record.stored_bytes, record.sha256)
                 named.setdefault(identity, _Named(source, record, [])).backup_ids.append(backup_id)
@@ -174,6 +180,7 @@ class _Verify:
             bytes_checked=sum(tally.bytes for _, tally in tallies),
             findings=findings,
             not_measured=not_measured,
+            evidence_checked=sum(tally.evidence for _, tally in tallies),
         )
 
     def _verification(self, source: str, tally: _Tally, one: str) -> VerificationResult:
@@ -193,7 +200,7 @@ class _Verify:
         """Check goldcopy.json and the recovery files: a script that was changed would be run in an emergency."""
         tally = self._tallies[""]
         try:
-            decode_description(self._repository.store.get(DESCRIPTION_KEY), fingerprint_key=self._key())
+            decode_description(self._repository.store.get(DESCRIPTION_KEY), fingerprint_key=self._repository.known_key)
             tally.findings += [
                 replace(finding, severity=Severity.ERROR) for finding in self._repository.check_recovery_files()
             ]
@@ -201,12 +208,6 @@ class _Verify:
             tally.findings.append(_found("repository", DESCRIPTION_KEY, error))
         except StoreProblem as error:
             tally.not_measured.append(_gap("repository", DESCRIPTION_KEY, error))
-
-    def _key(self) -> bytes | None:
-        try:
-            return self._repository.fingerprint_key
-        except ConfigInvalid:
-            return None
 
     def _chosen(self, backup_ids: Sequence[str] | None) -> Iterator[tuple[str, str, BackupRow | None]]:
         """Yield the backups to check: named ones, or all that the repository lists or the catalog knows."""
@@ -239,7 +240,7 @@ class _Verify:
             recorded = row.manifest_sha256 if row else ""
             if recorded and recorded != hashlib.sha256(data).hexdigest():
                 tally.findings.append(_replaced(key))
-            elif not recorded and self._key() is None:
+            elif not recorded and self._repository.known_key is None:
                 reason = "the catalog has no digest of it and the fingerprint key is not here"
                 tally.not_measured.append(NotMeasured(check="manifest", object=key, reason=reason))
             manifest = self._repository.read_manifest(source, backup_id)
@@ -278,6 +279,18 @@ class _Verify:
             findings.append(_error("files.tsv", key, f"{key} is not what was written", _RESTORE_COPY))
         elif data != table:
             findings.append(_error("files.tsv", key, f"{key} does not list the files of its manifest", _RESTORE_COPY))
+
+    def _check_evidence(self, source: str, backup_id: str) -> None:
+        """Check what restore tests and holds left beside the manifest: a rebuilt catalog believes it."""
+        tally = self._tallies[source]
+        try:
+            keys = evidence_keys(self._repository, source, backup_id).get(backup_id, [])
+            read = read_evidence(self._repository, keys)
+        except StoreProblem as error:
+            tally.not_measured.append(_gap("evidence", evidence_prefix(source, backup_id), error))
+            return
+        tally.findings += read.unreadable
+        tally.evidence += len(read.evidence) + len(read.unreadable)
 
     def _check_objects(self, named: Sequence[_Named]) -> None:
         """Read every object once, a few at a time; stop asking a store that does not answer."""

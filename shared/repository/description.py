@@ -2,14 +2,11 @@
 
 import base64
 import binascii
-import hashlib
-import hmac
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.domain.manifest import canonical_json
+from shared.domain.signed_document import decode_document, encode_document
 from shared.errors import ConfigInvalid, DecryptionFailed, ManifestInvalid
 from shared.repository.keys import KEY_BYTES
 from shared.repository.sealing import Identity, seal, unseal_whole
@@ -70,10 +67,7 @@ def encode_description(description: Description, fingerprint_key: bytes) -> byte
         "sealed_fingerprint_key": base64.b64encode(description.sealed_fingerprint_key).decode("ascii"),
         "files": dict(description.files),
     }
-    body = canonical_json(document)
-    document["sha256"] = hashlib.sha256(body).hexdigest()
-    document["mac"] = hmac.new(fingerprint_key, body, hashlib.sha256).hexdigest()
-    return canonical_json(document)
+    return encode_document(document, fingerprint_key)
 
 
 def decode_description(data: bytes, *, fingerprint_key: bytes | None = None) -> Description:
@@ -87,25 +81,10 @@ def decode_description(data: bytes, *, fingerprint_key: bytes | None = None) -> 
         ManifestInvalid: Damaged, cut, or of a newer format.
         ConfigInvalid: The fingerprint key is not this repository's.
     """
-    try:
-        document = json.loads(data)
-    except ValueError as error:
-        raise ManifestInvalid("goldcopy.json is not readable JSON", hint=_DAMAGED) from error
-    if not isinstance(document, dict) or not isinstance(document.get("format"), int):
-        raise ManifestInvalid("goldcopy.json has no format version", hint=_DAMAGED)
-    if document["format"] > FORMAT:
-        raise ManifestInvalid(
-            f"the repository is of format {document['format']}, and this version reads up to {FORMAT}",
-            hint="Use a newer Goldcopy; this one leaves the repository as it is.",
-        )
-    if canonical_json(document) != data:
-        raise ManifestInvalid("the bytes of goldcopy.json are not in canonical form", hint=_DAMAGED)
-    digest, mac = document.pop("sha256", None), document.pop("mac", None)
-    body = canonical_json(document)
-    if digest != hashlib.sha256(body).hexdigest() or not isinstance(mac, str):
-        raise ManifestInvalid("the digest in goldcopy.json does not fit its content", hint=_DAMAGED)
-    if fingerprint_key is not None and not _fits(mac, body, fingerprint_key):
+    signed = decode_document(data, name="goldcopy.json", newest_format=FORMAT, hint=_DAMAGED, newer_hint=_NEWER)
+    if fingerprint_key is not None and not signed.fits(fingerprint_key):
         raise ConfigInvalid("the fingerprint key does not belong to this repository", hint=WRONG_KEY)
+    document = signed.members
     try:
         return Description(
             format=document["format"],
@@ -135,7 +114,4 @@ WRONG_KEY = (
     "the right one from goldcopy.json."
 )
 _DAMAGED = "Put goldcopy.json back from another copy of the repository; without it backups still restore by recover.sh."
-
-
-def _fits(mac: str, body: bytes, fingerprint_key: bytes) -> bool:
-    return hmac.compare_digest(mac, hmac.new(fingerprint_key, body, hashlib.sha256).hexdigest())
+_NEWER = "Use a newer Goldcopy; this one leaves the repository as it is."

@@ -4,15 +4,18 @@
 goldcopy.json   RECOVER.md   recover.sh
 sources/<source>/backups/<backup_id>/manifest.json
 sources/<source>/backups/<backup_id>/files.tsv
+sources/<source>/backups/<backup_id>/evidence/<time>-<kind>-<16 hex>.json
 sources/<source>/objects/<name[:2]>/<name>.<8 hex>
 ```
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.domain.backup import SOURCE_NAME, parse_backup_id
+from shared.domain.evidence import EvidenceKind
 from shared.errors import StoreRefused, UsageProblem
 
 DESCRIPTION_KEY = "goldcopy.json"
@@ -22,6 +25,7 @@ SOURCES_PREFIX = "sources/"
 
 _MAXIMUM_KEY_BYTES = 900  # S3 allows 1024 for the bucket's prefix and the key together
 _OBJECT_NAME = re.compile(r"[0-9a-f]{64}")
+_EVIDENCE_NAME = re.compile(rf"[0-9]{{8}}T[0-9]{{6}}Z-({'|'.join(EvidenceKind)})-[0-9a-f]{{16}}")
 _OBJECT_SUFFIX = re.compile(r"[0-9a-f]{8}")
 _FILE_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,126}")
 
@@ -33,6 +37,7 @@ class KeyKind(StrEnum):
     RECOVERY = "recovery"
     MANIFEST = "manifest"
     FILES = "files"
+    EVIDENCE = "evidence"
     OBJECT = "object"
     UNKNOWN = "unknown"
 
@@ -132,6 +137,27 @@ def files_key(source: str, backup_id: str) -> str:
     return f"{_backup_folder(source, backup_id)}files.tsv"
 
 
+def evidence_prefix(source: str, backup_id: str) -> str:
+    """Return what the keys of all evidence of a backup begin with.
+
+    Raises:
+        UsageProblem: The id is not one, or of another source.
+    """
+    return f"{_backup_folder(source, backup_id)}evidence/"
+
+
+def evidence_key(source: str, backup_id: str, name: str) -> str:
+    """Return the key of one piece of evidence.
+
+    Raises:
+        UsageProblem: The id is not one, or of another source.
+        ValueError: The name is not that of evidence.
+    """
+    if not _EVIDENCE_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of evidence")
+    return f"{evidence_prefix(source, backup_id)}{name}.json"
+
+
 def object_key(source: str, name: str, suffix: str) -> str:
     """Return the key of one stored copy of an object.
 
@@ -156,10 +182,9 @@ def parse_key(key: str) -> ParsedKey:
             return ParsedKey(kind=KeyKind.DESCRIPTION)
         case ["RECOVER.md" | "recover.sh"]:
             return ParsedKey(kind=KeyKind.RECOVERY)
-        case ["sources", source, "backups", backup_id, "manifest.json" | "files.tsv" as file]:
+        case ["sources", source, "backups", backup_id, *rest]:
             if _belongs(source, backup_id):
-                kind = KeyKind.MANIFEST if file == "manifest.json" else KeyKind.FILES
-                return ParsedKey(kind=kind, source=source, backup_id=backup_id)
+                return _parse_beside(source, backup_id, rest)
         case ["sources", source, "objects", folder, file]:
             name, _, suffix = file.partition(".")
             well_named = _OBJECT_NAME.fullmatch(name) and _OBJECT_SUFFIX.fullmatch(suffix) and name[:2] == folder
@@ -168,6 +193,21 @@ def parse_key(key: str) -> ParsedKey:
         case _:
             pass
     return ParsedKey(kind=KeyKind.UNKNOWN)
+
+
+def _parse_beside(source: str, backup_id: str, rest: Sequence[str]) -> ParsedKey:
+    """Say what a file in a backup's folder is."""
+    kind, name = KeyKind.UNKNOWN, ""
+    match rest:
+        case ["manifest.json"]:
+            kind = KeyKind.MANIFEST
+        case ["files.tsv"]:
+            kind = KeyKind.FILES
+        case ["evidence", file] if file.endswith(".json") and _EVIDENCE_NAME.fullmatch(file.removesuffix(".json")):
+            kind, name = KeyKind.EVIDENCE, file.removesuffix(".json")
+        case _:
+            return ParsedKey(kind=kind)
+    return ParsedKey(kind=kind, source=source, backup_id=backup_id, name=name)
 
 
 def _belongs(source: str, backup_id: str) -> bool:

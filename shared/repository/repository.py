@@ -145,6 +145,11 @@ class Repository:
             )
         return self._fingerprint_key
 
+    @property
+    def known_key(self) -> bytes | None:
+        """The fingerprint key, or None where the repository was opened without it and no mac can be checked."""
+        return self._fingerprint_key
+
     def upgrade_recovery_files(self) -> bool:
         """Put this version's `recover.sh` and `RECOVER.md` into the repository where they differ; say whether.
 
@@ -202,6 +207,10 @@ class Repository:
         check_place(manifest, source, backup_id)
         return manifest
 
+    def digest_of(self, manifest: Manifest) -> str:
+        """Return the SHA-256 of a manifest's stored bytes, hex: they are canonical, so printing it again gives them."""
+        return hashlib.sha256(encode_manifest(manifest, self.fingerprint_key)).hexdigest()
+
     def newest_manifests(self, source: str, count: int) -> tuple[Manifest, ...]:
         """Return up to `count` of the newest readable manifests of a source, newest first."""
         found: list[Manifest] = []
@@ -253,9 +262,25 @@ class Repository:
         data = encode_manifest(complete, self.fingerprint_key)
         with suppress(StoreRefused):  # an old recover.sh restores as well; a refused replacement must not cost a backup
             self.upgrade_recovery_files()
-        self._put_same(files_key(complete.source, complete.backup_id), table)
-        self._put_same(manifest_key(complete.source, complete.backup_id), data)
+        self.put_once(files_key(complete.source, complete.backup_id), table)
+        self.put_once(manifest_key(complete.source, complete.backup_id), data)
         return self.read_manifest(complete.source, complete.backup_id), hashlib.sha256(data).hexdigest()
+
+    def put_once(self, key: str, data: bytes) -> None:
+        """Write once and read back; the same bytes written by an earlier attempt count as this one's.
+
+        Raises:
+            ObjectExists: The key is taken by something else.
+            DigestMismatch: It is not stored as it was written.
+            StoreProblem: Writing failed.
+        """
+        try:
+            self.store.put(key, data)
+        except ObjectExists:
+            if self.store.get(key) != data:
+                raise
+        if self.store.get(key) != data:
+            raise DigestMismatch(f"{key} is not stored as it was written", hint="Check the store; run it again.")
 
     def remove_manifest(self, source: str, backup_id: str) -> None:
         """Make a backup cease to exist for readers; its objects stay. Gone already is no error."""
@@ -322,16 +347,6 @@ class Repository:
             raise DigestMismatch(
                 f"{record.key} is not stored as it was written", hint="Run the backup again, and verify the repository."
             )
-
-    def _put_same(self, key: str, data: bytes) -> None:
-        """Write once and read back; the same bytes written by an earlier attempt count as this one's."""
-        try:
-            self.store.put(key, data)
-        except ObjectExists:
-            if self.store.get(key) != data:
-                raise
-        if self.store.get(key) != data:
-            raise DigestMismatch(f"{key} is not stored as it was written", hint="Check the store; run it again.")
 
     def _backup_ids_of(self, source: str) -> tuple[str, ...]:
         parsed = [parse_key(stored.key) for stored in self.store.list(backups_prefix(source))]

@@ -208,13 +208,13 @@ class Workspace:
     def hold(self, backup_id: str, reason: str) -> dict[str, Any]:
         """Place a hold."""
         row = self._backup(backup_id)
-        place_hold(self._parts.catalog, row.id, reason=reason, now=utc_now())
+        place_hold(self._parts.repository(), self._parts.catalog, row.id, reason=reason, now=utc_now())
         return {"backup_id": row.id, "held": True, "reason": reason}
 
     def release(self, backup_id: str, reason: str) -> dict[str, Any]:
         """End a hold."""
         row = self._backup(backup_id)
-        release_hold(self._parts.catalog, row.id, reason=reason, now=utc_now())
+        release_hold(self._parts.repository(), self._parts.catalog, row.id, reason=reason, now=utc_now())
         return {"backup_id": row.id, "held": False, "reason": reason}
 
     def reconcile(self, now: datetime) -> list[str]:

@@ -23,6 +23,8 @@ from shared.domain.source import KeepRule, Source
 from shared.operations import cleanup
 from shared.operations.cleanup import CleanupResult, run_cleanup
 from shared.operations.cleanup_plan import plan_source
+from shared.operations.holds import place_hold, release_hold
+from shared.repository.layout import KeyKind, parse_key
 from shared.repository.repository import Repository
 from shared.repository.store import ObjectStore, StoredObject
 from tests.support.faulty_store import MemoryStore, SimulatedCrash, WrappedStore
@@ -118,10 +120,12 @@ def beginning(tmp_path_factory: pytest.TempPathFactory) -> Beginning:
     held = built.back_up(40, tables=static | {"orders": b"a\n"})
     proven = built.back_up(30, tables=static | {"orders": b"b\n"}, is_proven=True)
     built.back_up(20, tables=static | {"orders": b"b\n"}, small={"toc.dat": b"other"})
-    built.back_up(12, tables={"orders": b"c\n", "customers": b"2\tBob\n"})
+    released = built.back_up(12, tables={"orders": b"c\n", "customers": b"2\tBob\n"})
     bad = built.back_up(11, tables={"orders": b"d\n", "customers": b"2\tBob\n"})
     newest = built.back_up(9, tables={"orders": b"e\n", "customers": b"2\tBob\n"})
-    built.catalog.place_hold(held.backup_id, owner="Ada", reason="audit", now=NOW)
+    for manifest in (held, released):
+        place_hold(built.repository, built.catalog, manifest.backup_id, owner="Ada", reason="audit", now=NOW)
+    release_hold(built.repository, built.catalog, released.backup_id, reason="closed", now=NOW)
     built.test_restore(bad.backup_id, Outcome.PASSED)
     built.test_restore(bad.backup_id, Outcome.FAILED, at=NOW)
     built.store.put(f"sources/app/objects/ab/{'ab' * 32}.00000001", b"what a dead backup left")
@@ -194,6 +198,9 @@ def test_a_cleanup_that_dies_anywhere_loses_nothing_and_the_next_one_finishes(
     expected = end_state(undisturbed)
     assert len(expected_result.expired) == 2
     assert expected_result.orphans_removed == 1
+    gone = {item.backup_id for item in expected_result.expired}
+    assert gone & {parse_key(key).backup_id for key in beginning.objects if parse_key(key).kind is KeyKind.EVIDENCE}
+    assert not gone & {parse_key(item.key).backup_id for item in undisturbed.store.list("sources/app/backups/")}
 
     changes = 0
     while True:

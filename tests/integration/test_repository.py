@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.manifest import canonical_json, decode_manifest
+from shared.domain.manifest import decode_manifest
 from shared.domain.proof import Severity
+from shared.domain.signed_document import canonical_json
 from shared.errors import (
     ConfigInvalid,
     DecryptionFailed,

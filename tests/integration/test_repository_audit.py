@@ -186,8 +186,8 @@ def test_a_hold_needs_a_reason_and_takes_a_shortened_id(built: BuiltRepository) 
     manifest = built.back_up(1)
 
     with pytest.raises(UsageProblem, match="needs a reason"):
-        place_hold(built.catalog, manifest.backup_id, reason="  ", now=NOW)
-    held = place_hold(built.catalog, manifest.backup_id[:14], reason=" legal case 7 ", now=NOW)
+        place_hold(built.repository, built.catalog, manifest.backup_id, reason="  ", now=NOW)
+    held = place_hold(built.repository, built.catalog, manifest.backup_id[:14], reason=" legal case 7 ", now=NOW)
 
     assert (held.backup_id, held.reason, held.owner) == (manifest.backup_id, "legal case 7", "tester")
     entry = built.catalog.newest_audit_entries(1)[0]
@@ -203,10 +203,10 @@ def test_a_released_hold_is_told_in_the_audit_trail_and_frees_the_backup(built: 
     old = built.back_up(10)
     built.back_up(1)
     policy = {"app": Source(name="app")}
-    place_hold(built.catalog, old.backup_id, reason="case", now=NOW, owner="Ada")
+    place_hold(built.repository, built.catalog, old.backup_id, reason="case", now=NOW, owner="Ada")
     assert run_cleanup(built.repository, built.catalog, policy, now=lambda: NOW).expired == ()
 
-    release_hold(built.catalog, old.backup_id, reason="closed", now=NOW, actor="Bob")
+    release_hold(built.repository, built.catalog, old.backup_id, reason="closed", now=NOW, actor="Bob")
 
     entry = built.catalog.newest_audit_entries(1)[0]
     assert (entry.actor, entry.action, entry.reason) == ("Bob", "hold.release", "closed")
@@ -219,8 +219,8 @@ def test_what_is_gone_or_unknown_cannot_be_held(built: BuiltRepository) -> None:
     run_cleanup(built.repository, built.catalog, {"app": Source(name="app")}, now=lambda: NOW)
 
     with pytest.raises(RetentionRefused):
-        place_hold(built.catalog, old.backup_id, reason="too late", now=NOW)
+        place_hold(built.repository, built.catalog, old.backup_id, reason="too late", now=NOW)
     with pytest.raises(BackupUnknown):
-        place_hold(built.catalog, "20200101T", reason="never was", now=NOW)
+        place_hold(built.repository, built.catalog, "20200101T", reason="never was", now=NOW)
     with pytest.raises(UsageProblem, match="not held"):
-        release_hold(built.catalog, old.backup_id, now=NOW)
+        release_hold(built.repository, built.catalog, old.backup_id, now=NOW)

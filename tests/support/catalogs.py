@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import URL
 
 from shared.catalog.engine import Catalog, open_catalog
-from shared.catalog.records import RestoreTestResult
 from shared.domain.backup import BackupId, BackupKind
+from shared.domain.evidence import RestoreTestResult
 from shared.domain.manifest import (
     Exclusion,
     FileRecord,

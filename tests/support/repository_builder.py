@@ -10,11 +10,13 @@ import pyrage  # type: ignore[import-untyped]
 import pytest
 
 from shared.catalog.engine import Catalog, open_catalog
-from shared.catalog.records import RestoreTestResult
+from shared.catalog.records import RunState
 from shared.domain.backup import BackupId, BackupKind
+from shared.domain.evidence import RestoreTestEvidence, RestoreTestResult
 from shared.domain.manifest import Manifest, ServerFacts, TableRecord
 from shared.domain.proof import Outcome
 from shared.errors import ProgramFailed
+from shared.repository.evidence import write_evidence
 from shared.repository.repository import Repository
 from shared.repository.store import ObjectStore
 from shared.repository.writer import ObjectWriter
@@ -53,13 +55,19 @@ class BuiltRepository:
         at = NOW - timedelta(days=days_ago)
         backup_id = str(BackupId(at=at, source=source, suffix=f"{next(self.numbers):04x}"))
         if is_recorded:
-            self.catalog.backup_started(backup_id=backup_id, source=source, kind=kind, reason="", now=at)
+            self.begin(backup_id, source, kind, at)
         manifest, digest = self.commit(backup_id, source, kind, at, tables, small)
         if is_recorded:
             self.catalog.backup_completed(manifest, digest, at)
         if is_proven:
             self.test_restore(backup_id, Outcome.PASSED)
         return manifest
+
+    def begin(self, backup_id: str, source: str, kind: BackupKind, at: datetime) -> None:
+        """Record that a backup has begun, in a run of its own: what no run made counts as imported."""
+        run = self.catalog.begin_run("backup", source, exclusive=True, now=at)
+        self.catalog.backup_started(backup_id=backup_id, source=source, kind=kind, reason="", now=at, run=run)
+        self.catalog.finish_run(run, RunState.DONE, at)
 
     def commit(
         self,
@@ -134,26 +142,25 @@ class BuiltRepository:
         """Record an attempt that failed."""
         at = NOW - timedelta(days=days_ago)
         backup_id = str(BackupId(at=at, source=source, suffix=f"{next(self.numbers):04x}"))
-        self.catalog.backup_started(backup_id=backup_id, source=source, kind=BackupKind.DAILY, reason="", now=at)
+        self.begin(backup_id, source, BackupKind.DAILY, at)
         self.catalog.backup_failed(backup_id, ProgramFailed("pg_dump ended with 1", hint="See the log."), at)
         return backup_id
 
     def test_restore(self, backup_id: str, outcome: Outcome, *, at: datetime | None = None) -> None:
-        """Record a restore test."""
-        source = self.catalog.backup(backup_id).source
+        """Record a restore test, and its evidence."""
+        row = self.catalog.backup(backup_id)
         began = at or NOW - timedelta(hours=1)
-        self.catalog.record_restore_test(
-            RestoreTestResult(
-                id=f"test-{next(self.numbers):04x}",
-                backup_id=backup_id,
-                source=source,
-                picked="named",
-                outcome=outcome,
-                started_at=began,
-                finished_at=began + timedelta(minutes=1),
-            ),
-            began,
+        result = RestoreTestResult(
+            id=f"test-{next(self.numbers):04x}",
+            backup_id=backup_id,
+            source=row.source,
+            picked="named",
+            outcome=outcome,
+            started_at=began,
+            finished_at=began + timedelta(minutes=1),
         )
+        write_evidence(self.repository, RestoreTestEvidence(result=result, manifest_sha256=row.manifest_sha256))
+        self.catalog.record_restore_test(result, began)
 
     def contents(self) -> dict[str, str]:
         """Digests of everything that is stored, by key."""
