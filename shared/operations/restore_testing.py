@@ -20,7 +20,6 @@ from shared.catalog.engine import Catalog
 from shared.catalog.records import RunRow
 from shared.clock import monotonic_seconds
 from shared.domain.evidence import RestoreTestResult
-from shared.domain.evidence import RestoreTestResult
 from shared.domain.manifest import Manifest
 from shared.domain.proof import Finding, NotMeasured, Severity, overall_outcome
 from shared.domain.restore_testing import Pick

@@ -5,10 +5,11 @@ pg_dump writes it before any row, so that every data file can be named while it 
 src/bin/pg_dump/pg_backup_archiver.c (ReadHead, ReadToc), archive versions 1.14 (servers 13) to 1.16 (17 and newer).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.errors import IntegrityProblem
+from shared.postgres.encodings import codec_of_dump, decode_again
 
 _OLDEST, _NEWEST = (1, 12), (1, 16)
 
@@ -95,6 +96,8 @@ def _read_toc(cursor: "_Cursor") -> Toc:
     database, server_version, client_version = cursor.text(), cursor.text(), cursor.text()
     count = cursor.integer()
     entries = tuple(_read_entry(cursor, version) for _ in range(count))
+    if codec := codec_of_dump(entry.definition for entry in entries if entry.description == "ENCODING"):
+        entries = tuple(_decoded(entry, codec) for entry in entries)
     return Toc(
         archive_version=f"{major}.{minor}",
         database=database,
@@ -128,6 +131,18 @@ def _read_entry(cursor: "_Cursor", version: tuple[int, int]) -> TocEntry:
         copy_statement=copy_statement,
         dependencies=_read_dependencies(cursor),
         filename=cursor.text(),
+    )
+
+
+def _decoded(entry: TocEntry, codec: str) -> TocEntry:
+    """Read an entry's text in the encoding of the database that was dumped."""
+    return replace(
+        entry,
+        tag=decode_again(entry.tag, codec),
+        schema=decode_again(entry.schema, codec),
+        owner=decode_again(entry.owner, codec),
+        definition=decode_again(entry.definition, codec),
+        copy_statement=decode_again(entry.copy_statement, codec),
     )
 
 
