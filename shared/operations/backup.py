@@ -237,6 +237,7 @@ class _BackupInTheMaking:
             address=self._request.address,
             snapshot_id=snapshot.snapshot_id,
             policy=self._request.source.dump,
+            encoding=snapshot.connection.info.parameter_status("server_encoding") or "",
             excluded_tables=preflight.excluded_tables,
             excluded_data=preflight.excluded_data,
             excluded_schemas=preflight.excluded_schemas,

@@ -161,18 +161,22 @@ class DatabaseAddress:
         return connection
 
     @contextmanager
-    def child_environment(self, *, settings: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
+    def child_environment(
+        self, *, settings: Mapping[str, str] | None = None, encoding: str = ""
+    ) -> Iterator[dict[str, str]]:
         """Lend the environment with which psql, pg_dump or pg_restore reach this database as `service=goldcopy`.
 
         Args:
             settings: Server settings of the child's session, `CHILD_SETTINGS` when None.
+            encoding: The database's own encoding, so that nothing is converted on the way whatever `client_encoding`
+                the database or the role is set to; empty for a child that says it itself.
 
         Yields:
             The child's whole environment; the service file in it exists, readable by us alone, until the context ends.
         """
         parameters = self._libpq()
         password = parameters.pop("password", "")
-        parameters.pop("client_encoding", None)  # children speak the server's encoding: no conversion on the way
+        parameters.pop("client_encoding", None)
         given = CHILD_SETTINGS if settings is None else settings
         options = " ".join([parameters.pop("options", ""), *(f"-c {name}={value}" for name, value in given.items())])
         environment = minimal_environment(PGTZ="UTC", PGSERVICE=SERVICE)
@@ -180,6 +184,8 @@ class DatabaseAddress:
             environment["PGPASSWORD"] = password  # a service file would strip blanks at its end
         if options.strip():
             environment["PGOPTIONS"] = options.strip()
+        if encoding:
+            environment["PGCLIENTENCODING"] = encoding
         lines = [f"[{SERVICE}]"]
         for name, value in parameters.items():
             if name in _ENVIRONMENT_NAMES and value != value.strip():

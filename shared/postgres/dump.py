@@ -42,6 +42,7 @@ class DumpRequest:
     """What to dump and how.
 
     Attributes:
+        encoding: The database's own encoding, in which it is dumped.
         excluded_tables: (schema, name) of tables to leave out entirely.
         excluded_data: (schema, name) of tables to leave empty.
         excluded_schemas: Schemas to leave out.
@@ -52,6 +53,7 @@ class DumpRequest:
     address: DatabaseAddress
     snapshot_id: str
     policy: DumpPolicy
+    encoding: str = ""
     excluded_tables: Sequence[tuple[str, str]] = ()
     excluded_data: Sequence[tuple[str, str]] = ()
     excluded_schemas: Sequence[str] = ()
@@ -322,7 +324,7 @@ def start_dump(
 ) -> Iterator[RunningDump]:
     """Begin a dump into `folder`, which must not exist; leaving the context kills a pg_dump that still runs."""
     with (
-        request.address.child_environment() as environment,
+        request.address.child_environment(encoding=request.encoding) as environment,
         start_program(dump_arguments(request, folder), environment=environment) as child,
     ):
         dump = RunningDump(child, folder, request, now_seconds)

@@ -14,6 +14,9 @@ from shared.errors import (
 
 _CHANGED = "Run the backup again; nothing was kept of this one."
 
+_ERROR = re.compile(r"^pg_dump: error: (?:query failed: )?(?:ERROR:\s+)?([^\n]+)", re.MULTILINE)
+_SERVER_ERROR = re.compile(r"Error message from server: ([^\n]+)")
+
 _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], GoldcopyError]], ...] = (
     (
         re.compile(r"canceling statement due to lock timeout", re.DOTALL),
@@ -89,6 +92,9 @@ def explain_dump_failure(exit_code: int, stderr_tail: str) -> GoldcopyError:
     last = errors.splitlines()[-1].strip() if errors else f"exit status {exit_code}"
     if exit_code < 0:
         last = f"it was ended by signal {-exit_code}"
+    elif said := _ERROR.search(errors):
+        server = _SERVER_ERROR.search(errors)  # other lines after it repeat pg_dump's own query
+        last = said[1].strip() + (f" {server[1].strip()}" if server else "")
     return ProgramFailed(
         f"pg_dump failed: {last[:400]}",
         hint="Nothing was kept of this backup; mend what the message says and run it again.",

@@ -97,7 +97,7 @@ def _full_name(table: TableRecord, encoding: str) -> str:
 
 
 @contextmanager
-def copy_text(toolset: Toolset, address: DatabaseAddress, statement: str) -> Iterator[Iterator[bytes]]:
+def copy_text(toolset: Toolset, address: DatabaseAddress, statement: str, encoding: str) -> Iterator[Iterator[bytes]]:
     """Run one COPY ... TO STDOUT and hand out its bytes as they come.
 
     Raises:
@@ -115,7 +115,7 @@ def copy_text(toolset: Toolset, address: DatabaseAddress, statement: str) -> Ite
         statement,
     ]
     with (
-        address.child_environment(settings=_SETTINGS) as environment,
+        address.child_environment(settings=_SETTINGS, encoding=encoding) as environment,
         start_program(arguments, environment=environment, pipe_stdout=True) as child,
     ):
 
@@ -195,7 +195,7 @@ class TableReader:
             return UnreadTable(is_missing=True, reason=_first_line(str(error)))
         except errors.InsufficientPrivilege as error:
             return UnreadTable(is_missing=False, reason=_first_line(str(error)))
-        with copy_text(self._toolset, self._address, self._statement(table)) as chunks:
+        with copy_text(self._toolset, self._address, self._statement(table), self._encoding) as chunks:
             return read_text(table.schema, table.name, chunks, self._key)
 
     def _statement(self, table: TableRecord) -> str:
@@ -213,7 +213,7 @@ class TableReader:
     @contextmanager
     def chunks(self, table: TableRecord) -> Iterator[Iterator[bytes]]:
         """Hand out the COPY text of one table."""
-        with copy_text(self._toolset, self._address, self._statement(table)) as chunks:
+        with copy_text(self._toolset, self._address, self._statement(table), self._encoding) as chunks:
             yield chunks
 
     def _read_small(self, connection: Connection, table: TableRecord) -> TableReading:
