@@ -11,15 +11,17 @@ from shared.catalog.engine import Catalog, open_catalog
 from shared.catalog.models import METADATA
 from shared.domain.backup import BackupKind, BackupStatus
 from shared.domain.manifest import Manifest, ObjectRecord, encode_manifest
-from shared.domain.proof import Outcome
+from shared.domain.proof import Finding, NotMeasured, Outcome, Severity
 from shared.errors import CatalogRefused, RunConflict
+from shared.operations.evidence import keep_test
+from shared.operations.holds import place_hold, release_hold
 from shared.operations.progress import no_progress
 from shared.operations.rebuild import CatalogDifference, DifferenceKind, RebuildResult, rebuild_catalog
 from shared.repository.layout import manifest_key
 from shared.repository.local import LocalStore
 from shared.repository.repository import Repository
 from shared.repository.sealing import make_identity
-from tests.support.catalogs import NOW, Clock, make_manifest, make_object, make_table, prove
+from tests.support.catalogs import NOW, Clock, make_manifest, make_object, make_table, make_test_result, prove
 
 DAY = timedelta(days=1)
 
@@ -84,18 +86,48 @@ def test_rebuilt_catalog_equals_the_lost_one_row_by_row(
     for day in range(8):
         _back_up(repository, catalog, day)
         _back_up(repository, catalog, day, source="shop")
+    _gather_evidence(repository, catalog)
     lost = dict(catalog.export_facts())
+    lost_evidence = _evidence(catalog)
     lost_days = catalog.backup_days(since=NOW.date())
     lost_statuses = [replace(row, updated_at=None) for row in catalog.source_statuses()]
     lost_sources = [(row.name, row.kind) for row in catalog.sources()]
     _empty(catalog_url)
     result = _rebuild(repository, catalog)
     assert (result.backups, result.differences, result.unreadable) == (16, (), ())
-    assert result.restored_rows == 16 * (1 + 3 + 2)
+    assert result.restored_rows == 16 * (1 + 3 + 2) + 3 + 2 + 3
     assert dict(catalog.export_facts()) == lost
+    assert _evidence(catalog) == lost_evidence
     assert catalog.backup_days(since=NOW.date()) == lost_days
     assert [replace(row, updated_at=None) for row in catalog.source_statuses()] == lost_statuses
     assert [(row.name, row.kind) for row in catalog.sources()] == lost_sources
+
+
+def _gather_evidence(repository: Repository, catalog: Catalog) -> None:
+    """Test, hold and release some of the backups, as the commands do."""
+    first, second, third = (row.id for row in catalog.backups("app")[:3])
+    findings = (Finding(check="digest", severity=Severity.ERROR, object="täble", message="x" * 3000, hint="look"),)
+    gaps = (NotMeasured(check="restore", object="extension x", reason="it is not there"),)
+    for backup_id, hours, outcome, more in (
+        (first, 1, Outcome.PASSED, {}),
+        (second, 2, Outcome.PASSED, {}),
+        (second, 3, Outcome.FAILED, {"findings": findings, "not_measured": gaps}),
+    ):
+        result = make_test_result(backup_id, outcome, at=NOW + 9 * DAY + timedelta(hours=hours), **more)
+        assert keep_test(repository, result, catalog.backup(backup_id).manifest_sha256) == result
+        catalog.record_restore_test(result, result.finished_at)
+    for days, (backup_id, owner) in enumerate([(first, "Ada"), (second, "Ada"), (third, "Bob")]):
+        place_hold(repository, catalog, backup_id, reason="case", now=NOW + (10 + days) * DAY, owner=owner)
+    release_hold(repository, catalog, first, reason="closed", now=NOW + 13 * DAY, actor="Eve")
+
+
+def _evidence(catalog: Catalog) -> tuple[object, ...]:
+    """What restore tests and people found out; numbers and runs are the catalog's own."""
+    return (
+        [replace(row, run_id=None) for row in catalog.restore_tests()],
+        [replace(row, id=0) for row in catalog.holds()],
+        {row.id: (row.proven_at, row.test_outcome, row.held) for row in catalog.backups()},
+    )
 
 
 def test_healthy_catalog_has_no_differences_and_is_not_written(catalog: Catalog, repository: Repository) -> None:

@@ -6,14 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from shared.catalog.engine import open_catalog
+from shared.clock import utc_now
 from shared.domain.manifest import Manifest, encode_manifest
 from shared.domain.proof import Outcome
 from shared.domain.source_checks import parse_checks
+from shared.operations.progress import no_progress
+from shared.operations.rebuild import rebuild_catalog
 from shared.operations.restore_testing import RestoreTestReport
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.tools import Toolset
+from shared.repository.evidence import evidence_keys
 from shared.repository.layout import manifest_key
+from shared.repository.repository import Repository
 from shared.repository.sealing import load_identities, make_identity
+from tests.support.faulty_store import MayOnlyRead
 from tests.support.postgres_servers import CorpusDatabase, PostgresServer, run_sql
 from tests.support.real_backups import SCRATCH_FOLDER, RealBackups, open_real_backups
 
@@ -77,8 +84,22 @@ def test_the_evidence_is_recorded_and_complete(backups: RealBackups, backed_up: 
     assert recovery < (report.result.finished_at - report.result.started_at).total_seconds()
     (recorded,) = backups.catalog.restore_tests(backup_id=backed_up.backup_id)
     assert (recorded.outcome, recorded.tables_proven) == (Outcome.PASSED, len(backed_up.tables))
-    assert backups.catalog.backup(backed_up.backup_id).proven_at is not None
+    proven_at = backups.catalog.backup(backed_up.backup_id).proven_at
+    assert proven_at is not None
+    with open_catalog(f"sqlite:///{backups.folder / 'rebuilt.db'}") as rebuilt:
+        rebuild_catalog(backups.repository, rebuilt, now=utc_now, on_progress=no_progress)
+        assert rebuilt.restore_tests() == (replace(recorded, run_id=None),)
+        assert rebuilt.backup(backed_up.backup_id).proven_at == proven_at
     assert leftovers() == []
+
+
+def test_a_repository_that_may_only_be_read_costs_a_warning(backups: RealBackups, backed_up: Manifest) -> None:
+    refusing = Repository.open(MayOnlyRead(backups.store), fingerprint_key=backups.repository.fingerprint_key)
+    report = replace(backups, repository=refusing).test(backed_up)
+    assert (report.result.outcome, found(report)) == (Outcome.PASSED, {("evidence", backed_up.backup_id)})
+    (recorded,) = backups.catalog.restore_tests(backup_id=backed_up.backup_id)
+    assert (recorded.outcome, recorded.findings) == (Outcome.PASSED, report.result.findings)
+    assert evidence_keys(backups.repository, "app") == {}
 
 
 def flip(data: bytes) -> bytes:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from shared.errors import ObjectExists, ObjectMissing, SpaceExhausted, StoreUnreachable
+from shared.errors import ObjectExists, ObjectMissing, SpaceExhausted, StoreRefused, StoreUnreachable
 from shared.repository.layout import check_key, check_prefix
 from shared.repository.store import ObjectStore, StoredObject
 
@@ -164,6 +164,13 @@ class Unreachable(WrappedStore):
 
     def stat(self, key: str) -> StoredObject | None:
         raise StoreUnreachable(f"{self.url} does not answer", hint="Run it again.")
+
+
+class MayOnlyRead(WrappedStore):
+    """Refuses every write."""
+
+    def put(self, key: str, data: bytes, *, replace: bool = False) -> StoredObject:
+        raise StoreRefused(f"{self.url} may only be read", hint="Ask for the right to write.")
 
 
 class Full(WrappedStore):

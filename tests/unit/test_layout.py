@@ -12,6 +12,7 @@ from shared.repository.layout import (
     check_key,
     check_prefix,
     check_source_name,
+    evidence_key,
     files_key,
     manifest_key,
     object_key,
@@ -21,11 +22,13 @@ from shared.repository.layout import (
 
 ID = "20261121T020000Z-app-7f3a"
 NAME = "ab" + "0" * 62
+EVIDENCE = "20261121T060000Z-restore-test-0123456789abcdef"
 
 
 def test_keys_are_those_of_format_one() -> None:
     assert manifest_key("app", ID) == f"sources/app/backups/{ID}/manifest.json"
     assert files_key("app", ID) == f"sources/app/backups/{ID}/files.tsv"
+    assert evidence_key("app", ID, EVIDENCE) == f"sources/app/backups/{ID}/evidence/{EVIDENCE}.json"
     assert object_key("app", NAME, "0a1b2c3d") == f"sources/app/objects/ab/{NAME}.0a1b2c3d"
     assert objects_prefix("app") == "sources/app/objects/"
 
@@ -38,6 +41,15 @@ def test_keys_are_those_of_format_one() -> None:
         ("RECOVER.md", ParsedKey(kind=KeyKind.RECOVERY)),
         (f"sources/app/backups/{ID}/manifest.json", ParsedKey(kind=KeyKind.MANIFEST, source="app", backup_id=ID)),
         (f"sources/app/backups/{ID}/files.tsv", ParsedKey(kind=KeyKind.FILES, source="app", backup_id=ID)),
+        (
+            f"sources/app/backups/{ID}/evidence/{EVIDENCE}.json",
+            ParsedKey(kind=KeyKind.EVIDENCE, source="app", backup_id=ID, name=EVIDENCE),
+        ),
+        (f"sources/app/backups/{ID}/evidence/{EVIDENCE}", ParsedKey(kind=KeyKind.UNKNOWN)),
+        (f"sources/app/backups/{ID}/evidence/{EVIDENCE}x.json", ParsedKey(kind=KeyKind.UNKNOWN)),
+        (f"sources/app/backups/{ID}/evidence/notes.json", ParsedKey(kind=KeyKind.UNKNOWN)),
+        (f"sources/app/backups/{ID}/evidence", ParsedKey(kind=KeyKind.UNKNOWN)),
+        (f"sources/other/backups/{ID}/evidence/{EVIDENCE}.json", ParsedKey(kind=KeyKind.UNKNOWN)),
         (f"sources/app/objects/ab/{NAME}.0a1b2c3d", ParsedKey(kind=KeyKind.OBJECT, source="app", name=NAME)),
         (f"sources/app/objects/cd/{NAME}.0a1b2c3d", ParsedKey(kind=KeyKind.UNKNOWN)),
         (f"sources/app/objects/ab/{NAME}", ParsedKey(kind=KeyKind.UNKNOWN)),
@@ -73,6 +85,12 @@ def test_an_id_that_is_not_one_of_the_source_is_refused(backup_id: str) -> None:
 def test_an_object_name_that_is_not_hex_is_refused(name: str, suffix: str) -> None:
     with pytest.raises(ValueError, match="64 hex digits"):
         object_key("app", name, suffix)
+
+
+@pytest.mark.parametrize("name", ["", "x", f"../{EVIDENCE}", f"{EVIDENCE}.json", EVIDENCE.replace("restore", "smoke")])
+def test_a_name_that_is_not_that_of_evidence_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="not the name of evidence"):
+        evidence_key("app", ID, name)
 
 
 @pytest.mark.parametrize("path", ["toc.dat", "3456.dat", "blob_16.dat", "blobs_12.toc", "roles.sql", "_x", "A-b.c"])
