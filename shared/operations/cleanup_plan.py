@@ -279,10 +279,10 @@ def _expire(view: SourceView, oldest_first: Sequence[tuple[str, str]], needed: C
 
 def _evidence_by_backup(view: SourceView) -> defaultdict[str, tuple[StoredObject, ...]]:
     found: defaultdict[str, tuple[StoredObject, ...]] = defaultdict(tuple)
-    for key, item in sorted(view.stored.items()):
+    for key in sorted(key for key in view.stored if "/evidence/" in key):  # a source has far more objects
         parsed = parse_key(key)
         if parsed.kind is KeyKind.EVIDENCE:
-            found[parsed.backup_id] += (item,)
+            found[parsed.backup_id] += (view.stored[key],)
     return found
 
 

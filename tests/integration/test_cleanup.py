@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from shared.domain.backup import BackupKind, BackupStatus
-from shared.domain.signed_document import canonical_json
 from shared.domain.proof import Outcome, Severity
+from shared.domain.signed_document import canonical_json
 from shared.domain.source import KeepRule, Source
 from shared.errors import RunConflict, StoreRefused, UsageProblem
 from shared.operations.cleanup import CleanupResult, run_cleanup
