@@ -8,7 +8,7 @@ changes; the exact proof would then see a difference where there is none.
 import re
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 
@@ -50,6 +50,7 @@ class RestoreOptions:
 
     Attributes:
         jobs: Parallel connections, at least 2; not used in a single transaction.
+        in_order: One entry after another; never for rows (see above).
         single_transaction: All or nothing; the first error ends it and leaves the database as it was.
         use_list: Entries to restore (`write_use_list`), or None for all.
         no_owner: Everything belongs to the connecting role.
@@ -58,6 +59,7 @@ class RestoreOptions:
     """
 
     jobs: int = 2
+    in_order: bool = False
     single_transaction: bool = False
     use_list: Path | None = None
     no_owner: bool = False
@@ -89,6 +91,38 @@ def run_pg_restore(
         ProgramStalled: Nothing moved for `stall_seconds`.
         GoldcopyError: The program cannot be started or the server not reached.
     """
+    run = _run_once(toolset, dump_folder, address, options, on_progress)
+    refused = frozenset(message for message in run.messages if is_refused_grant(message))
+    if not refused or options.single_transaction:
+        return run
+    # Parallel jobs may grant a table's rights before the schema's, on which the giver's right to grant them depends.
+    # One after another they come in the dump's own order; a right that was granted already is granted again.
+    chosen = _chosen_ids(options.use_list)
+    entries = [
+        entry
+        for entry in read_toc(dump_folder / "toc.dat").entries
+        if entry.description == "ACL" and (chosen is None or entry.dump_id in chosen)
+    ]
+    again = replace(options, in_order=True, use_list=write_use_list(dump_folder / "grants.list", entries))
+    repeated = _run_once(toolset, dump_folder, address, again, on_progress)
+    seconds = {name: run.phases_seconds[name] for name in run.phases_seconds}
+    seconds["restore_indexes"] += sum(repeated.phases_seconds.values())
+    kept = tuple(message for message in run.messages if message not in refused)
+    return RestoreRun(exit_code=repeated.exit_code, messages=kept + repeated.messages, phases_seconds=seconds)
+
+
+def is_refused_grant(message: RestoreMessage) -> bool:
+    """Whether a GRANT was refused for want of a right that another GRANT of the same dump may give."""
+    return message.object.startswith("ACL ") and "permission denied for" in message.text
+
+
+def _run_once(
+    toolset: Toolset,
+    dump_folder: Path,
+    address: DatabaseAddress,
+    options: RestoreOptions,
+    on_progress: Callable[[str, int, int | None], None],
+) -> RestoreRun:
     watch = _Watch(read_toc(dump_folder / "toc.dat"), options, on_progress)
     arguments = restore_arguments(toolset, dump_folder, options)
     with (
@@ -113,7 +147,10 @@ def restore_arguments(toolset: Toolset, dump_folder: Path, options: RestoreOptio
         "--no-password",
         "--dbname=service=goldcopy",
     ]
-    arguments += ["--single-transaction"] if options.single_transaction else [f"--jobs={max(2, options.jobs)}"]
+    if options.single_transaction:
+        arguments.append("--single-transaction")
+    elif not options.in_order:
+        arguments.append(f"--jobs={max(2, options.jobs)}")
     arguments += [f"--use-list={options.use_list}"] if options.use_list else []
     arguments += ["--no-owner"] if options.no_owner else []
     arguments += ["--no-privileges"] if options.no_privileges else []
