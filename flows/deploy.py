@@ -7,60 +7,22 @@ time zone put in.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import click
-import yaml  # type: ignore[import-untyped]
+import yaml
 
+from flows.planned import Deployed, Planned
 from shared.config.load import Config, load_config
 from shared.domain.schedule import Cron, cron_expression
 from shared.domain.source import Source
 from shared.errors import ProgramFailed, ProgramMissing
 
 PREFECT_FILE = Path(__file__).resolve().parent.parent / "prefect.yaml"
-# Marks deployments that this module made, so that it removes no other.
-OWN_TAG = "goldcopy-own-schedule"
 # What a source's schedule names -> the deployment of prefect.yaml it is made from.
 STANDARD = {"daily": "backup/daily", "weekly": "backup/weekly", "restore_test": "restore-testing/monthly"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """A deployment as it should be.
-
-    Attributes:
-        name: `flow/deployment`.
-        entrypoint: Module path of the flow.
-        cron: When it fires, or None for one that only a person starts.
-        timezone: Of the cron expression.
-        parameters: Of every run.
-        definition: The entry of prefect.yaml it comes from.
-    """
-
-    name: str
-    entrypoint: str
-    cron: str | None
-    timezone: str
-    parameters: Mapping[str, object]
-    definition: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def is_own(self) -> bool:
-        """Whether it belongs to one source with a schedule of its own."""
-        return "source" in self.parameters
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deployed:
-    """A deployment as Prefect has it; `crons` are the active schedules, each as (cron, time zone)."""
-
-    name: str
-    crons: tuple[tuple[str, str], ...]
-    is_own: bool = False
-    is_paused: bool = False
 
 
 def read_definitions(path: Path = PREFECT_FILE) -> dict[str, Planned]:

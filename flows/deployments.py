@@ -14,7 +14,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
 from flows.automations import install_automations
-from flows.deploy import OWN_TAG, Deployed, Planned
+from flows.planned import OWN_TAG, Deployed, Planned
 from flows.support import ensure_slots
 
 TAG = "goldcopy"

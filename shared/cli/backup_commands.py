@@ -81,10 +81,11 @@ def show(config: str | None, backup_id: str, *, as_json: bool) -> None:
 
 
 def _show_lines(document: dict[str, Any]) -> list[str]:
+    size = f"{format_bytes(document['dumped_bytes'])} in {document['table_count']} tables"
     lines = [
         f"{document['backup_id']}: {document['kind']} backup of {document['source']}, {document['status']}",
         f"  recovery point {document['recovery_point_at']}, finished {document['finished_at']}",
-        f"  {format_bytes(document['dumped_bytes'])} in {document['table_count']} tables, {document['row_count']:,} rows",
+        f"  {size}, {document['row_count']:,} rows",
         f"  stored {format_bytes(document['stored_bytes'])}, of which new {format_bytes(document['new_bytes'])}",
         f"  server {document.get('server_version')}, client {document.get('client_version')}",
         f"  proven {document['proven_at'] or 'not yet'}" + (", held" if document["held"] else ""),

@@ -63,8 +63,9 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], GoldcopyError]], 
     (
         re.compile(
             r"(server closed the connection unexpectedly|terminating connection[^\n]*"
-            r"|connection to server[^\n]*failed[^\n]*|could not receive data from server[^\n]*|SSL SYSCALL error[^\n]*|no connection to the server|"
-            r"the database system is [^\n]*|lost synchronization with server[^\n]*|PQgetCopyData\(\) failed[^\n]*)"
+            r"|connection to server[^\n]*failed[^\n]*|could not receive data from server[^\n]*"
+            r"|SSL SYSCALL error[^\n]*|no connection to the server|the database system is [^\n]*"
+            r"|lost synchronization with server[^\n]*|PQgetCopyData\(\) failed[^\n]*)"
         ),
         lambda match: SourceUnreachable(
             f"the source went away during the dump: {match[1].strip()}",

@@ -51,7 +51,7 @@ def _one_table(site: Site, server: DatabaseAddress) -> None:
 
     with server.connect() as connection:
         connection.execute("create database one_table")
-    Repository.read_object = counted  # type: ignore[method-assign]
+    Repository.read_object = counted  # type: ignore[method-assign, assignment]
     try:
         with site.open() as workspace:
             backup = workspace.list_backups("shop")[0]

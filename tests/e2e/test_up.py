@@ -43,7 +43,10 @@ def _a_run_of_a_deployment_is_done(up: UpProcess, fake: FakeWorkspace) -> None:
     up.until_state(run, "Completed", timeout_seconds=90)
     assert {call["subject"] for call in fake.calls("back_up")} == {"app", "shop"}
     wanted = {"logs": {"flow_run_id": {"any_": [run]}}, "limit": 200}
-    lines = lambda: {entry["message"] for entry in up.post("/logs/filter", wanted)}  # noqa: E731
+
+    def lines() -> set[str]:
+        return {entry["message"] for entry in up.post("/logs/filter", wanted)}
+
     up.until(lambda: "app: dump" in lines(), f"in the log of the run: {lines()}", 20)
 
 

@@ -128,10 +128,10 @@ def test_kept_and_expired_carry_their_reasons_into_the_document(built: BuiltRepo
 
     document = clean_up(built, dry_run=True).document()
 
-    assert [item["reason"] for item in document["kept"]] == [  # type: ignore[attr-defined]
+    assert [item["reason"] for item in document["kept"]] == [
         "newest complete backup; the newest daily; daily, 23 h 59 min old, kept for 7 d"
     ]
-    assert [item["reason"] for item in document["expired"]] == ["daily, 9 d 23 h old, limit 7 d"]  # type: ignore[attr-defined]
+    assert [item["reason"] for item in document["expired"]] == ["daily, 9 d 23 h old, limit 7 d"]
     assert document["dry_run"] is True
 
 

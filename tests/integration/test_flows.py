@@ -176,5 +176,5 @@ def test_crash_hook_takes_the_names_prefect_calls_it_by_and_reconciles(workspace
     fake = told(workspaces, app={})
     for flow in (backup.backup, cleanup.cleanup, restore.restore, restore_testing.restore_testing, verify.verify):
         for hook in (*(flow.on_crashed_hooks or []), *(flow.on_cancellation_hooks or [])):
-            hook(flow=flow, flow_run=None, state=None)  # type: ignore[call-arg, arg-type]
+            hook(flow=flow, flow_run=None, state=None)
     assert len(fake.calls("reconcile")) == 10

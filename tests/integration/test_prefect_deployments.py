@@ -14,8 +14,9 @@ from prefect.states import Running
 
 from flows import pool, reconciling
 from flows.automations import install_automations
-from flows.deploy import STANDARD, Planned, compare, plan_own, read_definitions
+from flows.deploy import STANDARD, compare, plan_own, read_definitions
 from flows.deployments import apply, read_deployed, remove_stale
+from flows.planned import Planned
 from flows.supervision_environment import POOL
 from shared.domain.source import Schedule, Source
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from flows.deploy import Deployed, Planned, compare, plan_own, read_definitions
+from flows.deploy import compare, plan_own, read_definitions
+from flows.planned import Deployed, Planned
 from shared.domain.source import Schedule, Source
 from shared.errors import ProgramMissing
 
