@@ -154,11 +154,11 @@ def prove_tables(restored: Restored, tables: Sequence[TableRecord], proof: Proof
         if table.file in left_out:
             _note_left_out(restored, table, proof)
     encoding = restored.manifest.server.encoding
-    reader = TableReader(restored.toolset, restored.address, restored.key, encoding)
-    readings = reader.read_all(expected, on_read=_counter(expected, on_progress))
-    pairs = list(zip(expected, readings, strict=True))
-    suspects = [table for table, reading in pairs if isinstance(reading, TableReading) and differs(table, reading)]
-    looks = look_closely(reader, restored.dump_folder, suspects, restored.key) if suspects else {}
+    with closing(TableReader(restored.toolset, restored.address, restored.key, encoding)) as reader:
+        readings = reader.read_all(expected, on_read=_counter(expected, on_progress))
+        pairs = list(zip(expected, readings, strict=True))
+        suspects = [table for table, reading in pairs if isinstance(reading, TableReading) and differs(table, reading)]
+        looks = look_closely(reader, restored.dump_folder, suspects, restored.key) if suspects else {}
     findings = []
     for table, reading in pairs:
         finding = _judge(table, reading, looks.get(table.file), proof)

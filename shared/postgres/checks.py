@@ -31,6 +31,7 @@ from shared.domain.source_checks import (
 )
 from shared.errors import ConfigInvalid, GoldcopyError
 from shared.postgres.connection import DatabaseAddress
+from shared.postgres.names import Name
 from shared.postgres.restore_messages import without_data
 from shared.units import format_duration
 
@@ -120,7 +121,7 @@ def _grant_reading(owner: _Connection, role: sql.Identifier) -> None:
         return
     schemas = owner.execute("SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_'").fetchall()
     for (schema,) in schemas:
-        place = sql.Identifier(str(schema))
+        place = Name(str(schema))
         owner.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(place, role))
         owner.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(place, role))
 
@@ -168,7 +169,7 @@ class _Run:
             self._results.findings.append(finding)
 
     def _row_minimum(self, check: RowMinimum) -> str | None:
-        found = cast(int, self._value(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*check.table))))
+        found = cast(int, self._value(sql.SQL("SELECT count(*) FROM {}").format(Name(*check.table))))
         return None if found >= check.minimum else f"{found} rows, and at least {check.minimum} are expected"
 
     def _zero_rows(self, check: ZeroRows) -> str | None:
@@ -194,9 +195,7 @@ class _Run:
     def _freshness(self, check: Freshness) -> str | None:
         schema, table, column = check.column
         query = sql.SQL("SELECT extract(epoch FROM {}::timestamptz - max({})::timestamptz)::float8 FROM {}")
-        age = self._value(
-            query.format(self._recovery_point_at.isoformat(), sql.Identifier(column), sql.Identifier(schema, table))
-        )
+        age = self._value(query.format(self._recovery_point_at.isoformat(), Name(column), Name(schema, table)))
         if age is None:
             return "it holds no value at all"
         seconds, allowed = cast(float, age), check.max_age.total_seconds()

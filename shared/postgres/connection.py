@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-from psycopg import conninfo, pq
+from psycopg import abc, conninfo, pq
+from psycopg.adapt import Loader
 
 from shared.errors import ConfigInvalid
 from shared.postgres.connection_errors import explain_connection_failure
@@ -45,6 +46,7 @@ _SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "client_min_messages": "warning",
 }
+_TEXT_TYPES = ("text", "varchar", "bpchar", "name", '"char"')
 _APPLY_SETTINGS = """
 SELECT pg_catalog.set_config(name, value, false)
 FROM pg_catalog.json_each_text(%s::pg_catalog.json) AS setting (name, value)
@@ -150,6 +152,9 @@ class DatabaseAddress:
             try:
                 if connection.info.server_version >= 170000:
                     settings["transaction_timeout"] = "0"
+                if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+                    settings["client_encoding"] = "SQL_ASCII"
+                    _read_any_bytes_as_text(connection)
                 connection.execute(_APPLY_SETTINGS, (json.dumps(settings),))
                 connection.autocommit = autocommit
                 connection.read_only = read_only or None
@@ -199,6 +204,17 @@ class DatabaseAddress:
 
     def _libpq(self) -> dict[str, str]:
         return {**_DEFAULTS, **self.parameters}
+
+
+def _read_any_bytes_as_text(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
+    """A SQL_ASCII database holds bytes of any encoding: take them as UTF-8, and those that are not as escapes."""
+    for name in _TEXT_TYPES:
+        connection.adapters.register_loader(name, _AnyText)
+
+
+class _AnyText(Loader):
+    def load(self, data: abc.Buffer) -> str:
+        return bytes(data).decode("utf-8", "surrogateescape")
 
 
 def _environment_defaults() -> dict[str, str]:

@@ -13,6 +13,7 @@ from psycopg import errors, sql
 
 from shared.domain.manifest import ExtensionRecord, SequenceRecord, ServerFacts
 from shared.errors import SourceChanged
+from shared.postgres.names import Name
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -254,7 +255,7 @@ def _sequence_values(
         else:
             one = sql.SQL("SELECT {}::oid, last_value, is_called FROM {}")
             query = sql.SQL(" UNION ALL ").join(
-                one.format(sql.Literal(oid), sql.Identifier(schema, name)) for oid, schema, name in batch
+                one.format(sql.Literal(oid), Name(schema, name)) for oid, schema, name in batch
             )
             rows = connection.execute(query).fetchall()
         yield from ((oid, (value, called)) for oid, value, called in rows)

@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import errors, sql
 
 from shared.postgres.facts import Connection, reading
+from shared.postgres.names import Name
 from shared.postgres.preflight_rules import MANY_ROWS, HeldLock, RelationAccess, SourceAccess, UnreadableLargeObjects
 
 _LOOK_SECONDS = 5
@@ -153,7 +154,7 @@ def _without_rows(connection: Connection, relations: Iterable[RelationAccess], l
 def _look(connection: Connection, batch: Sequence[RelationAccess]) -> set[int]:
     one = sql.SQL("SELECT {}::oid WHERE NOT EXISTS (SELECT FROM ONLY {})")
     query = sql.SQL(" UNION ALL ").join(
-        one.format(sql.Literal(relation.oid), sql.Identifier(relation.schema, relation.name)) for relation in batch
+        one.format(sql.Literal(relation.oid), Name(relation.schema, relation.name)) for relation in batch
     )
     # A table full of dead rows takes long to be found empty, and may be locked meanwhile: then nothing is claimed.
     try:

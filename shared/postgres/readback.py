@@ -9,7 +9,7 @@ for small tables a connection that is open already is quicker than a new program
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -23,11 +23,13 @@ from shared.domain.comparison import LargeObjectReading, SequenceReading, TableR
 from shared.domain.manifest import TableRecord
 from shared.errors import ProgramFailed
 from shared.postgres.connection import DatabaseAddress
+from shared.postgres.names import Name
 from shared.postgres.process import start_program
 from shared.postgres.tools import Toolset
 
 Connection = AnyConnection[tuple[object, ...]]
 
+_HAS_TRANSACTION_TIMEOUT = 170000
 _SETTINGS = {
     "bytea_output": "hex",
     "datestyle": "ISO",
@@ -97,8 +99,17 @@ def _full_name(table: TableRecord, encoding: str) -> str:
 
 
 @contextmanager
-def copy_text(toolset: Toolset, address: DatabaseAddress, statement: str, encoding: str) -> Iterator[Iterator[bytes]]:
+def copy_text(
+    toolset: Toolset, address: DatabaseAddress, statement: str, encoding: str, server_version: int
+) -> Iterator[Iterator[bytes]]:
     """Run one COPY ... TO STDOUT and hand out its bytes as they come.
+
+    Args:
+        toolset: Has psql.
+        address: The database.
+        statement: The COPY.
+        encoding: The database's own.
+        server_version: Such as 170004; a server refuses settings that it does not know.
 
     Raises:
         ProgramFailed: psql ended badly; raised when the bytes are used up.
@@ -114,8 +125,9 @@ def copy_text(toolset: Toolset, address: DatabaseAddress, statement: str, encodi
         "-c",
         statement,
     ]
+    settings = _SETTINGS | ({"transaction_timeout": "0"} if server_version >= _HAS_TRANSACTION_TIMEOUT else {})
     with (
-        address.child_environment(settings=_SETTINGS, encoding=encoding) as environment,
+        address.child_environment(settings=settings, encoding=encoding) as environment,
         start_program(arguments, environment=environment, pipe_stdout=True) as child,
     ):
 
@@ -181,7 +193,7 @@ class TableReader:
             return [futures[index].result() for index in range(len(tables))]
         finally:
             pool.shutdown(cancel_futures=True)
-            self._close_idle()
+            self.close()
 
     def read(self, table: TableRecord) -> TableReading | UnreadTable:
         """Read one table, or say why not."""
@@ -195,7 +207,7 @@ class TableReader:
             return UnreadTable(is_missing=True, reason=_first_line(str(error)))
         except errors.InsufficientPrivilege as error:
             return UnreadTable(is_missing=False, reason=_first_line(str(error)))
-        with copy_text(self._toolset, self._address, self._statement(table), self._encoding) as chunks:
+        with self._copied(table) as chunks:
             return read_text(table.schema, table.name, chunks, self._key)
 
     def _statement(self, table: TableRecord) -> str:
@@ -213,8 +225,14 @@ class TableReader:
     @contextmanager
     def chunks(self, table: TableRecord) -> Iterator[Iterator[bytes]]:
         """Hand out the COPY text of one table."""
-        with copy_text(self._toolset, self._address, self._statement(table), self._encoding) as chunks:
+        with self._copied(table) as chunks:
             yield chunks
+
+    def _copied(self, table: TableRecord) -> AbstractContextManager[Iterator[bytes]]:
+        statement = self._statement(table)
+        with self._connection() as connection:
+            version = connection.info.server_version
+        return copy_text(self._toolset, self._address, statement, self._encoding, version)
 
     def _read_small(self, connection: Connection, table: TableRecord) -> TableReading:
         statement = self._statement(table).encode("utf-8", "surrogateescape")
@@ -249,7 +267,8 @@ class TableReader:
             raise
         self._idle.put(connection)
 
-    def _close_idle(self) -> None:
+    def close(self) -> None:
+        """Close the sessions that were kept for further reads."""
         while not self._idle.empty():
             self._idle.get().close()
 
@@ -333,7 +352,7 @@ def read_sequence_values(connection: Connection) -> list[SequenceReading]:
     for begin in range(0, len(listed), _BATCH_SEQUENCES):
         batch = listed[begin : begin + _BATCH_SEQUENCES]
         query = sql.SQL(" UNION ALL ").join(
-            sql.SQL("SELECT {}::int, last_value, is_called FROM {}").format(place, sql.Identifier(schema, name))
+            sql.SQL("SELECT {}::int, last_value, is_called FROM {}").format(place, Name(schema, name))
             for place, (schema, name, _increment, _cycles) in enumerate(batch)
         )
         for place, last_value, is_called in cast(list[tuple[int, int, bool]], connection.execute(query).fetchall()):

@@ -8,6 +8,7 @@ transaction rolled back. Equal to the restored object: nothing was lost. Anythin
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +23,7 @@ from shared.postgres.schema import ChangeKind, SchemaDifference
 _REPRINTED = "the server prints the source's definition this way once it has read it; nothing is lost"
 _INVALID_INDEX = "the index was invalid at the source (a failed CREATE INDEX CONCURRENTLY), and pg_dump leaves such out"
 _TRIGGERS_ON = "the foreign key's triggers were disabled at the source, which a dump cannot say; here it is enforced"
+_INHERITED_NAME = "a NOT NULL that the table inherits has no name of its own in a dump; the column is as it was"
 _IDENTITY_TYPE = "the sequence of an identity column had another type than its column, which a dump cannot say"
 _PROBE = "goldcopy_probe"
 
@@ -45,13 +47,53 @@ def settle_differences(
         The real ones, and the settled ones with their explanation.
     """
     real, settled = [], []
+    renamed = _renamed_by_inheritance(connection, differences)
     for difference in differences:
+        if difference in renamed:
+            settled.append(replace(difference, explanation=_INHERITED_NAME))
+            continue
         explanation = _beyond_a_dump(difference) or (_REPRINTED if _is_reprinted(connection, difference) else "")
         if explanation:
             settled.append(replace(difference, explanation=explanation))
         else:
             real.append(difference)
     return real, settled
+
+
+def _renamed_by_inheritance(connection: Connection, differences: Sequence[SchemaDifference]) -> list[SchemaDifference]:
+    """Pair NOT NULL constraints (in the catalog from 18 on) of one table that differ in nothing but their names.
+
+    A table that inherits one from several parents takes the name from any of them, and pg_dump does not say from which.
+    """
+    removed, added = [
+        [item for item in differences if item.object_class == "constraints" and item.kind is kind]
+        for kind in (ChangeKind.REMOVED, ChangeKind.ADDED)
+    ]
+    paired: list[SchemaDifference] = []
+    for before in removed:
+        if json.loads(before.before)["kind"] != "n":
+            continue
+        table = _constraint_place(before)
+        for after in added:
+            is_other_name = after not in paired and after.after == before.before and _constraint_place(after) == table
+            if is_other_name and _is_inherited(connection, after.identity):
+                paired += [before, after]
+                break
+    return paired
+
+
+def _constraint_place(difference: SchemaDifference) -> str:
+    """What a constraint is on: the identity is `name on table`, where a quoted name may hold anything."""
+    name = re.match(r'"(?:[^"]|"")*"|[^ "]+', difference.identity)
+    return difference.identity[name.end() :] if name else difference.identity
+
+
+def _is_inherited(connection: Connection, identity: str) -> bool:
+    row = connection.execute(
+        "SELECT FROM pg_constraint WHERE conrelid <> 0 AND coninhcount > 0 "
+        f"AND format('%I on %s', conname, conrelid::regclass) = {literal(identity)}".encode()
+    ).fetchone()
+    return row is not None
 
 
 def _beyond_a_dump(difference: SchemaDifference) -> str:

@@ -150,7 +150,7 @@ def test_a_missing_table_is_told_from_one_that_is_refused(
 def test_a_failing_psql_is_an_error(postgres_server: PostgresServer, database: DatabaseAddress) -> None:
     with (
         pytest.raises(ProgramFailed, match="division by zero"),
-        copy_text(postgres_server.toolset, database, "COPY (SELECT 1 / 0) TO STDOUT", "UTF8") as chunks,
+        copy_text(postgres_server.toolset, database, "COPY (SELECT 1 / 0) TO STDOUT", "UTF8", 150000) as chunks,
     ):
         list(chunks)
 
