@@ -31,7 +31,7 @@ from shared.operations.schema_proof import NOTHING_TOLERATED, Tolerance, compare
 from shared.postgres.archive import Toc, TocEntry
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.readback import TableReader, UnreadTable, read_large_objects, read_sequence_values
-from shared.postgres.restore_messages import RestoreMessage, Verdict
+from shared.postgres.restore_messages import RestoreMessage, Verdict, hint_for
 from shared.postgres.tools import Toolset
 
 _SETVAL = re.compile(r"setval\('(?:[^']|'')*', (-?\d+), (true|false)\)")
@@ -93,7 +93,7 @@ class Proof:
                             severity=Severity.ERROR,
                             object=message.object or "the restored database",
                             message=f"pg_restore said: {message.text}",
-                            hint="It is not restored as it was; mend it at the source, or restore an older backup.",
+                            hint=hint_for(message),
                         )
                     )
 

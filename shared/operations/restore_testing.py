@@ -38,7 +38,7 @@ from shared.postgres.connection import DatabaseAddress
 from shared.postgres.owned_folders import owned_folder
 from shared.postgres.restore import RestoreOptions, run_pg_restore, write_use_list
 from shared.postgres.restore_messages import RestoreMessage, Verdict
-from shared.postgres.restore_selection import without_extensions
+from shared.postgres.restore_selection import depends_on_order, without_extensions
 from shared.postgres.tools import Toolset
 from shared.repository.repository import Repository
 from shared.repository.sealing import Identity
@@ -333,7 +333,12 @@ class _RestoreTest:
         toc = read_toc(folder / "toc.dat")
         selection = without_extensions(toc, scratch.missing_extensions)
         use_list = write_use_list(folder / "use.list", selection.entries) if selection.left_out else None
-        options = RestoreOptions(jobs=self.request.jobs, use_list=use_list, stall_seconds=self.request.stall_seconds)
+        options = RestoreOptions(
+            jobs=self.request.jobs,
+            in_order=depends_on_order(toc),
+            use_list=use_list,
+            stall_seconds=self.request.stall_seconds,
+        )
         run = run_pg_restore(scratch.toolset, folder, scratch.address, options, on_progress=self._on_progress)
         self._phases |= run.phases_seconds
         if problem := scratch.problem():

@@ -50,7 +50,8 @@ class RestoreOptions:
 
     Attributes:
         jobs: Parallel connections, at least 2; not used in a single transaction.
-        in_order: One entry after another; never for rows (see above).
+        in_order: One entry after another. For rows only where their order decides whether they fit at all
+            (`depends_on_order`): they may stand in another order then (see above).
         single_transaction: All or nothing; the first error ends it and leaves the database as it was.
         use_list: Entries to restore (`write_use_list`), or None for all.
         no_owner: Everything belongs to the connecting role.

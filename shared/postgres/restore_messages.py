@@ -119,6 +119,9 @@ RULES = (
 )
 """The first rule that fits decides; each carries its reason."""
 
+_UNQUALIFIED = re.compile(r'\b(?:function|relation|type|operator|collation) "?[^".\s]+"?(?:\(.*)? does not exist')
+_REFUSED_ROW = re.compile(r"violates check constraint|value for domain .* violates")
+
 _PREFIX = re.compile(r"pg_restore: (?:\[[^\]]*\] )?")
 _TOC_ENTRY = re.compile(r"from TOC entry \d+; \d+ \d+ (.*)")
 _ITEM = re.compile(r"(launching|finished|processing) item (\d+) (.*)")
@@ -180,6 +183,21 @@ class MessageReader:
             self._error_count += 1
         table = _COPY_FAILED.search(text)
         self._messages.append(judge_message(text, f"TABLE DATA {table[1]}" if table else self._toc_entry))
+
+
+def hint_for(message: RestoreMessage) -> str:
+    """Say what to do about a message that no rule excuses."""
+    if _UNQUALIFIED.search(message.text):
+        return (
+            "A restore runs with an empty search_path: a function in the object's definition names something without "
+            "its schema. Write the schema before the name there, or give the function SET search_path; then back up."
+        )
+    if _REFUSED_ROW.search(message.text):
+        return (
+            "Rows that are at the source do not fit its own CHECK when they are loaded: it reads another table, or was "
+            "changed later. Use a trigger or a foreign key instead, or correct the rows; then back up."
+        )
+    return "It is not restored as it was; mend it at the source, or restore an older backup."
 
 
 def judge_message(text: str, about: str) -> RestoreMessage:

@@ -4,6 +4,7 @@ Pure: a table of contents in, entries out. pg_dump lists for every entry what it
 objects are not in the list, but what needs such a member names the extension itself.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -35,6 +36,9 @@ _PARTS = frozenset(
 )
 """What belongs to a table and comes with it; views and functions that only use it do not."""
 
+_MAY_REFUSE_ROWS = re.compile(r"\bCHECK \(|\bGENERATED ALWAYS AS \(")
+_READS_TABLES = re.compile(r"\b(FROM|EXECUTE|TABLE)\b", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
 _ALWAYS = frozenset({"ENCODING", "STDSTRINGS", "SEARCHPATH"})
 
 
@@ -66,6 +70,58 @@ def without_extensions(toc: Toc, missing: Collection[str]) -> Selection:
             for dump_id in _closure([entry.dump_id], dependents):
                 left_out.setdefault(dump_id, reason)
     return Selection(entries=tuple(e for e in toc.entries if e.dump_id not in left_out), left_out=left_out)
+
+
+def depends_on_order(toc: Toc) -> bool:
+    """Say whether rows may be refused because of what is in other tables, or of event triggers, at that moment.
+
+    A CHECK or a generated column whose function reads another table fits or not by the order in which tables are
+    loaded; a materialized view is not filled where an event trigger forbids it already. Parallel jobs work in an order
+    of chance; the dump's own order is what a restore in one transaction meets.
+    """
+    if _forbids_refresh(toc):
+        return True
+    readers = _reading_functions(toc)
+    if not readers:
+        return False
+    needs = {entry.dump_id: entry.dependencies for entry in toc.entries}
+    refusing = {entry.dump_id for entry in toc.entries if _MAY_REFUSE_ROWS.search(entry.definition)}
+    for entry in toc.entries:
+        if entry.description == "TABLE":
+            used = _closure([entry.dump_id], needs) | {entry.dump_id}
+            if not readers.isdisjoint(used) and not refusing.isdisjoint(used):
+                return True
+    return False
+
+
+def _forbids_refresh(toc: Toc) -> bool:
+    """Whether there are both materialized views to fill and event triggers that raise errors."""
+    by_id = {entry.dump_id: entry for entry in toc.entries}
+    kinds = {entry.description for entry in toc.entries}
+    return "MATERIALIZED VIEW DATA" in kinds and any(
+        "RAISE EXCEPTION" in by_id[number].definition.upper()
+        for entry in toc.entries
+        if entry.description == "EVENT TRIGGER"
+        for number in entry.dependencies
+        if number in by_id
+    )
+
+
+def _reading_functions(toc: Toc) -> set[int]:
+    """Return the functions whose body reads a table, or names a function that does."""
+    functions = [entry for entry in toc.entries if entry.description == "FUNCTION"]
+    readers = {entry.dump_id for entry in functions if _READS_TABLES.search(entry.definition)}
+    names = {entry.tag.partition("(")[0].strip('"') for entry in functions if entry.dump_id in readers}
+    while True:
+        found = [
+            entry
+            for entry in functions
+            if entry.dump_id not in readers and not names.isdisjoint(_WORD.findall(entry.definition))
+        ]
+        if not found:
+            return readers
+        readers |= {entry.dump_id for entry in found}
+        names |= {entry.tag.partition("(")[0].strip('"') for entry in found}
 
 
 def without(selection: Selection, unwanted: Mapping[int, str]) -> Selection:

@@ -59,7 +59,8 @@ HOSTILE_SETTINGS = (
     "extra_float_digits = -5", "xmloption = document", "client_encoding = LATIN1", "standard_conforming_strings = off",
     "default_transaction_read_only = on", "statement_timeout = '20ms'", "lock_timeout = '1ms'", "array_nulls = off",
     "idle_in_transaction_session_timeout = '100ms'", "default_transaction_isolation = serializable",
-    "row_security = on", "search_path = nowhere", "transaction_timeout = '50ms'", "quote_all_identifiers = on", "lc_messages = 'C'",
+    "row_security = on", "search_path = nowhere", "transaction_timeout = '50ms'",
+    "quote_all_identifiers = on", "lc_messages = 'C'",
 )  # fmt: skip
 SQL_ASCII = """
 CREATE TABLE texts (a text);
@@ -203,3 +204,83 @@ def test_other_encodings_are_proven(
             connection.execute(b"SET search_path = public")
             connection.execute(statement.replace("\0", "$$").encode())
     judge.proves(server, source)
+
+
+CHECK_READS_ANOTHER_TABLE = """
+CREATE TABLE zz_rates (id int);
+INSERT INTO zz_rates SELECT generate_series(1, 1000);
+CREATE FUNCTION is_rate(int) RETURNS bool LANGUAGE sql AS 'SELECT EXISTS (SELECT FROM public.zz_rates WHERE id = $1)';
+CREATE FUNCTION is_good_rate(int) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN public.is_rate($1); END';
+CREATE TABLE prices (id int, rate int {});
+INSERT INTO prices VALUES (1, 1), (2, 1);
+"""
+UNQUALIFIED = """
+CREATE TABLE other (id int);
+INSERT INTO other VALUES (1);
+CREATE FUNCTION slug(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
+CREATE FUNCTION slug_of(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT slug($1)';
+CREATE TABLE posts (title text, slug text GENERATED ALWAYS AS (slug_of(title)) STORED);
+INSERT INTO posts VALUES ('Hello');
+"""
+CHECK_CHANGED_LATER = """
+CREATE FUNCTION ok(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0';
+CREATE TABLE numbers (a int CHECK (ok(a)));
+INSERT INTO numbers VALUES (1), (2);
+CREATE OR REPLACE FUNCTION ok(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 1';
+"""
+ORPHANS = """
+CREATE TABLE mothers (id int PRIMARY KEY);
+CREATE TABLE children (mother int REFERENCES mothers);
+SET session_replication_role = replica;
+INSERT INTO children VALUES (77);
+"""
+NULL_IN_NOT_NULL = """
+CREATE TABLE broken (a int, b int);
+INSERT INTO broken VALUES (NULL, 1);
+UPDATE pg_attribute SET attnotnull = true WHERE attrelid = 'broken'::regclass AND attname = 'a';
+"""
+FORBIDDEN_DDL = """
+CREATE TABLE things (a int);
+CREATE MATERIALIZED VIEW all_things AS SELECT * FROM things;
+CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no ddl'; END $$;
+CREATE EVENT TRIGGER forbid ON ddl_command_start EXECUTE FUNCTION forbid();
+"""
+UNRESTORABLE = {
+    "a CHECK reads a table that is loaded later": (
+        CHECK_READS_ANOTHER_TABLE.format("CHECK (is_rate(rate))"), "TABLE DATA prices", "reads another table",
+    ),
+    "a CHECK reads another table through a second function": (
+        CHECK_READS_ANOTHER_TABLE.format("CHECK (is_good_rate(rate))"), "TABLE DATA prices", "reads another table",
+    ),
+    "a generated column names a function without its schema": (UNQUALIFIED, "TABLE posts postgres", "search_path"),
+    "a CHECK was changed after rows were written": (CHECK_CHANGED_LATER, "TABLE DATA numbers", "changed later"),
+    "orphans under a foreign key that claims to be valid": (
+        ORPHANS, "FK CONSTRAINT children children_mother_fkey postgres", "source",
+    ),
+    "NULL in a column that claims to have none": (NULL_IN_NOT_NULL, "TABLE DATA broken", "source"),
+    "an event trigger forbids the refresh of a materialized view": (
+        FORBIDDEN_DDL, "MATERIALIZED VIEW DATA all_things postgres", "source",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNRESTORABLE)
+def test_a_source_that_cannot_be_restored_fails_and_says_why(
+    judge: Judge, postgres_server: PostgresServer, case: str
+) -> None:
+    script, about, explained = UNRESTORABLE[case]
+    source = postgres_server.new_database()
+    run_sql(source, script)
+    report = judge.refuses(source)
+    hints = [item.hint for item in report.result.findings if (item.check, item.object) == ("restore-message", about)]
+    assert any(explained in hint for hint in hints), report.result.findings
+    if "DATA" in about and "VIEW" not in about:
+        assert any(item.check == "table-rows" for item in report.result.findings)
+
+
+def test_a_check_that_reads_a_table_that_is_loaded_before_is_no_finding(
+    judge: Judge, postgres_server: PostgresServer
+) -> None:
+    source = postgres_server.new_database()
+    run_sql(source, CHECK_READS_ANOTHER_TABLE.format("CHECK (is_good_rate(rate))").replace("zz_rates", "a_rates"))
+    judge.proves(postgres_server, source)
