@@ -10,6 +10,7 @@ from types import FrameType
 
 import click
 
+from shared.config.load import TRACEBACK_VARIABLE, wants_traceback
 from shared.errors import GoldcopyError, Interrupted
 
 COMMANDS = {
@@ -98,6 +99,17 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception as error:  # the outermost edge: nobody should meet a stack trace at three in the morning
+        if wants_traceback():
+            raise
+        _report(
+            GoldcopyError(
+                f"unexpected {type(error).__name__}: this is a mistake in Goldcopy",
+                hint=f"Nothing half-done counts. Run it again with {TRACEBACK_VARIABLE}=1 and report what it prints.",
+            ),
+            as_json=as_json,
+        )
+        sys.exit(GoldcopyError.exit_code)
     sys.exit(result if isinstance(result, int) else 0)
 
 

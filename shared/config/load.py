@@ -17,6 +17,7 @@ from shared.errors import ConfigInvalid
 
 CONFIG_NAME = "goldcopy.toml"
 CONFIG_VARIABLE = "GOLDCOPY_CONFIG"
+TRACEBACK_VARIABLE = "GOLDCOPY_TRACEBACK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,11 @@ class Config:
         """The file with the source's own checks, if it has one."""
         given = self.file.sources[name].checks if name in self.file.sources else None
         return self.references.path(given) if given else None
+
+
+def wants_traceback() -> bool:
+    """Whether an error that nobody expected shall be shown with its stack trace."""
+    return bool(os.environ.get(TRACEBACK_VARIABLE))
 
 
 def find_config(given: str | None, environment: Mapping[str, str] | None = None) -> Path:

@@ -11,9 +11,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
+
+import psycopg
 
 from shared.catalog.engine import Catalog
 from shared.domain.backup import BackupId, BackupKind, BackupStatus
@@ -27,13 +30,14 @@ from shared.operations.scratch_space import require_scratch_space
 from shared.operations.source_facts import SourceFacts, read_source_facts, records_of_sequences, records_of_tables
 from shared.postgres.archive import Toc
 from shared.postgres.connection import DatabaseAddress
+from shared.postgres.connection_errors import explain_broken_connection
 from shared.postgres.dump import DumpRequest, start_dump
 from shared.postgres.facts import read_sequences
 from shared.postgres.owned_folders import owned_folder
 from shared.postgres.preflight import Preflight, check_source
 from shared.postgres.schema import digest_schema
 from shared.postgres.schema_changes import require_unchanged
-from shared.postgres.snapshot import Snapshot, open_snapshot
+from shared.postgres.snapshot import Snapshot, break_off, open_snapshot
 from shared.postgres.tools import Toolset, choose_client
 from shared.repository.repository import Repository
 from shared.repository.writer import ObjectWriter, StoredFile, WrittenObjects
@@ -172,12 +176,16 @@ class _BackupInTheMaking:
 
     def complete(self) -> tuple[Manifest, str]:
         """Make the backup; begin again when a table was dropped or altered while the dump was starting."""
-        for _attempt in range(ATTEMPTS_WHEN_CHANGED - 1):
-            try:
-                return self._make()
-            except SourceChanged:
-                self._on_progress("begin again: the source changed", 0, None)
-        return self._make()
+        address = self._request.address
+        try:
+            for _attempt in range(ATTEMPTS_WHEN_CHANGED - 1):
+                try:
+                    return self._make()
+                except SourceChanged:
+                    self._on_progress("begin again: the source changed", 0, None)
+            return self._make()
+        except psycopg.Error as error:
+            raise explain_broken_connection(error, address.label, address.parameters) from error
 
     def _make(self) -> tuple[Manifest, str]:
         self._on_progress("preflight", 0, None)
@@ -251,9 +259,11 @@ class _BackupInTheMaking:
             start_dump(request, folder) as dump,
             DumpReading(dump, writer, request.policy.jobs + 1, self._on_progress) as reading,
         ):
+            dump.also_stop(partial(break_off, snapshot.connection))
             toc = dump.toc()
             facts = read_source_facts(snapshot, sequences, preflight)
             with self._request.address.connect(read_only=True) as now:
+                dump.also_stop(partial(break_off, now))
                 require_unchanged(snapshot.connection, now)
             reading.expect(facts.estimated_bytes)
             reading.wait()

@@ -32,6 +32,9 @@ class DumpReading:
         if error is not None:
             self._dump.stop(error)
         self._pool.shutdown(wait=True, cancel_futures=True)
+        first = self._dump.failure
+        if error is not None and first is not None and first is not error:
+            raise first from error  # the later error is a consequence: a connection that was broken off, for one
 
     def expect(self, estimated_bytes: int) -> None:
         """Set what progress counts towards."""

@@ -170,6 +170,24 @@ def explain_connection_failure(
     return kind(f"cannot connect to {label}: {_last_line(said)}", hint="See the server's log for its side of it.")
 
 
+def explain_broken_connection(
+    error: psycopg.Error, label: str, parameters: Mapping[str, str] | None = None
+) -> SourceProblem:
+    """Turn psycopg's error of a session that worked so far into ours.
+
+    Returns:
+        `SourceUnreachable` when the server or the line went away, else `SourceRefused`.
+    """
+    secrets = [value for name, value in (parameters or {}).items() if "password" in name]
+    said = _last_line(scrub(str(error), *secrets))
+    if isinstance(error, psycopg.OperationalError):
+        return SourceUnreachable(
+            f"{label} went away in the middle: {said}",
+            hint="Check the server's log and the network, and run it again; nothing was kept of this run.",
+        )
+    return SourceRefused(f"{label} refused to be read: {said}", hint="Run `goldcopy check`; see the server's log.")
+
+
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if re.search(r"\w", line)]
     return lines[-1][:300] if lines else "no message"

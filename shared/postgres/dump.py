@@ -145,6 +145,7 @@ class RunningDump:
         self._read_bytes = 0
         self._written_mark = (0, 0)
         self._lists_due_at = 0.0
+        self._stopping: list[Callable[[], None]] = []
         self.may_punch = True
         self.has_ended = False
         self.peak_scratch_bytes = 0
@@ -209,7 +210,23 @@ class RunningDump:
         """End the run for a reason of the caller's."""
         with self._lock:
             self._failure = self._failure or reason
+            stopping, self._stopping = self._stopping, []
+        for call in stopping:
+            call()
         self._child.stop()
+
+    def also_stop(self, call: Callable[[], None]) -> None:
+        """Have something else ended with the dump: a connection that waits for the same server."""
+        with self._lock:
+            if self._failure is None:
+                self._stopping.append(call)
+                return
+        call()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the run early, if anything did."""
+        return self._failure
 
     def raise_if_stopped(self) -> None:
         """Raise what ended the run early, if anything did."""

@@ -19,9 +19,14 @@ _SERVER_ERROR = re.compile(r"Error message from server: ([^\n]+)")
 
 _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], GoldcopyError]], ...] = (
     (
-        re.compile(r"canceling statement due to lock timeout", re.DOTALL),
-        lambda _match: SourceUnreachable(
-            "another session holds a lock that keeps the dump from starting",
+        # pg_dump waits for its locks under statement_timeout, which is 0 otherwise
+        re.compile(
+            r"canceling statement due to (?:lock|statement) timeout"
+            r"(?:.*?LOCK TABLE (?:ONLY )?([^\n]{1,200}?) IN ACCESS SHARE)?",
+            re.DOTALL,
+        ),
+        lambda match: SourceUnreachable(
+            f"another session holds a lock on {match[1] or 'a table'} that keeps the dump from starting",
             hint="Find it in pg_stat_activity and pg_locks (often a migration or a VACUUM FULL), or raise `lock_wait`.",
         ),
     ),

@@ -1,5 +1,7 @@
 """Hold one instant of the source: a REPEATABLE READ transaction that exports its snapshot to pg_dump."""
 
+import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -64,6 +66,12 @@ class Snapshot:
             lag = f", last replayed transaction {self.replay_lag.total_seconds():.0f} s old" if self.replay_lag else ""
             found.append(f"the source is a read replica{lag}: the backup holds what it had received by then")
         return tuple(found)
+
+
+def break_off(connection: Connection) -> None:
+    """End a connection from another thread, so that whoever waits for an answer that never comes gets an error."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
