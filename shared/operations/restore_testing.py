@@ -40,6 +40,8 @@ from shared.postgres.restore import RestoreOptions, run_pg_restore, write_use_li
 from shared.postgres.restore_messages import RestoreMessage, Verdict
 from shared.postgres.restore_selection import depends_on_order, without_extensions
 from shared.postgres.tools import Toolset
+from shared.repository.layout import manifest_key
+from shared.repository.manifest_checks import replaced_manifest
 from shared.repository.repository import Repository
 from shared.repository.sealing import Identity
 from shared.units import format_instant
@@ -273,6 +275,7 @@ class _RestoreTest:
         began = monotonic_seconds()
         manifest = self._place.repository.read_manifest(self.request.source, self.request.backup_id)
         self.manifest_sha256 = self._place.repository.digest_of(manifest)
+        self._judge_manifest()
         self._source_version = manifest.server.server_version
         self._require_space(manifest, folder)
         # What the scratch server needs to know comes first; the rest is fetched while it starts.
@@ -292,6 +295,13 @@ class _RestoreTest:
                     self._prove(restored)
                 if problem := scratch.problem():
                     raise problem
+
+    def _judge_manifest(self) -> None:
+        """Compare the manifest with the one that was written; one that was put in its place proves nothing about it."""
+        recorded = self._place.catalog.backup(self.request.backup_id).manifest_sha256
+        if recorded and recorded != self.manifest_sha256:
+            key = manifest_key(self.request.source, self.request.backup_id)
+            self._proof.findings.append(replaced_manifest(key))
 
     def _open_scratch(self, manifest: Manifest, folder: Path) -> AbstractContextManager[ScratchDatabase]:
         return open_scratch_database(

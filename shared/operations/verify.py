@@ -32,6 +32,7 @@ from shared.operations.progress import OnProgress, no_progress
 from shared.repository.description import decode_description
 from shared.repository.evidence import evidence_keys, read_evidence
 from shared.repository.layout import DESCRIPTION_KEY, evidence_prefix, files_key, manifest_key
+from shared.repository.manifest_checks import replaced_manifest
 from shared.repository.recovery import files_table
 from shared.repository.repository import Repository
 
@@ -239,7 +240,7 @@ class _Verify:
             data = self._repository.read_manifest_bytes(source, backup_id)
             recorded = row.manifest_sha256 if row else ""
             if recorded and recorded != hashlib.sha256(data).hexdigest():
-                tally.findings.append(_replaced(key))
+                tally.findings.append(replaced_manifest(key))
             elif not recorded and self._repository.known_key is None:
                 reason = "the catalog has no digest of it and the fingerprint key is not here"
                 tally.not_measured.append(NotMeasured(check="manifest", object=key, reason=reason))
@@ -366,15 +367,6 @@ def _gone(key: str) -> Finding:
         key,
         f"{key} is missing although the catalog says that the backup is complete",
         "Put it back from another copy of the repository; if it is lost for good, run `goldcopy rebuild-catalog`.",
-    )
-
-
-def _replaced(key: str) -> Finding:
-    return _error(
-        "manifest",
-        key,
-        f"{key} is not the manifest that was written: its digest differs from the catalog's",
-        "Put the right manifest back from another copy of the repository, and see who replaced it.",
     )
 
 

@@ -1,6 +1,7 @@
 """What a manifest may name: only what belongs to its own source, and only plain file names."""
 
 from shared.domain.manifest import Manifest
+from shared.domain.proof import Finding, Severity
 from shared.errors import ManifestInvalid
 from shared.repository.layout import KeyKind, check_file_path, manifest_key, parse_key
 
@@ -37,3 +38,14 @@ def check_place(manifest: Manifest, source: str, backup_id: str) -> None:
                 raise ValueError(f"{file.path} refers to an object that is not listed")
     except ValueError as error:
         raise ManifestInvalid(f"the manifest of {backup_id}: {error}", hint="Take the backup as damaged.") from error
+
+
+def replaced_manifest(key: str) -> Finding:
+    """Say that a manifest is in order and still not the one that the catalog has recorded."""
+    return Finding(
+        check="manifest",
+        severity=Severity.ERROR,
+        object=key,
+        message=f"{key} is not the manifest that was written: its digest differs from the catalog's",
+        hint="Put the right manifest back from another copy of the repository, and see who replaced it.",
+    )

@@ -19,6 +19,7 @@ from shared.errors import (
     ConfigInvalid,
     DigestMismatch,
     IntegrityProblem,
+    ManifestInvalid,
     ObjectExists,
     ObjectMissing,
     StoreRefused,
@@ -44,6 +45,7 @@ from shared.repository.layout import (
     parse_key,
 )
 from shared.repository.manifest_checks import check_place
+from shared.repository.place import read_description, refuse_used_place
 from shared.repository.recovery import files_table, packaged_digests, packaged_recovery_files
 from shared.repository.sealing import Identity, check_recipients
 from shared.repository.store import ObjectStore
@@ -85,7 +87,7 @@ class Repository:
             ConfigInvalid: The recipients cannot be used.
         """
         checked = check_recipients(recipients)
-        _refuse_used_place(store)
+        refuse_used_place(store)
         key = make_fingerprint_key()
         description = describe(checked, key, packaged_digests(), now)
         for name, content in packaged_recovery_files().items():
@@ -109,17 +111,22 @@ class Repository:
 
         Raises:
             StoreRefused: There is no repository.
-            ManifestInvalid: Its description is damaged or of a newer format.
+            ManifestInvalid: Its description is missing, damaged, forged, or of a newer format.
             ConfigInvalid: The fingerprint key belongs to another repository.
             DecryptionFailed: No identity fits.
         """
-        data = _read_description(store)
+        data = read_description(store)
         description = decode_description(data)
         if fingerprint_key is None and identities:
             fingerprint_key = unseal_fingerprint_key(description, identities)
+        opened = cls(store, description, fingerprint_key)
         if fingerprint_key is not None:
-            decode_description(data, fingerprint_key=fingerprint_key)
-        return cls(store, description, fingerprint_key)
+            try:
+                decode_description(data, fingerprint_key=fingerprint_key)
+            except ConfigInvalid:
+                opened._refuse_forged_description()
+                raise
+        return opened
 
     @property
     def url(self) -> str:
@@ -320,6 +327,15 @@ class Repository:
                 )
         return tuple(findings)
 
+    def _refuse_forged_description(self) -> None:
+        """Tell a key of another repository from a description that somebody without the key has written."""
+        for source in self.list_sources():
+            if self.newest_manifests(source, 1):  # made with the key that does not fit the description
+                raise ManifestInvalid(
+                    f"{DESCRIPTION_KEY} was changed by someone who does not have the fingerprint key",
+                    hint="Put it back from another copy of the repository; do not run its recover.sh.",
+                )
+
     def _write_description(self, description: Description) -> None:
         data = encode_description(description, self.fingerprint_key)
         self.store.put(DESCRIPTION_KEY, data, replace=True)
@@ -329,7 +345,7 @@ class Repository:
 
     def _check_same_repository(self) -> None:
         """Refuse to commit when another repository, or none, is now under the same name (a disk was unmounted)."""
-        present = decode_description(_read_description(self.store), fingerprint_key=self._fingerprint_key)
+        present = decode_description(read_description(self.store), fingerprint_key=self._fingerprint_key)
         if present.created_at != self._description.created_at:
             raise StoreRefused(
                 f"{self.url} is now another repository than at the start of the run", hint="See what is mounted there."
@@ -373,24 +389,3 @@ class Repository:
             return [call(item) for item in waiting]
         with ThreadPoolExecutor(min(_PARALLEL_REQUESTS, len(waiting)), thread_name_prefix="repository") as pool:
             return list(pool.map(call, waiting))
-
-
-def _read_description(store: ObjectStore) -> bytes:
-    try:
-        return store.get(DESCRIPTION_KEY)
-    except ObjectMissing:
-        raise StoreRefused(
-            f"there is no repository at {store.url}",
-            hint="Check the address and that the disk is mounted; `goldcopy init` makes a new repository.",
-        ) from None
-
-
-def _refuse_used_place(store: ObjectStore) -> None:
-    for stored in store.list(""):
-        if stored.key == DESCRIPTION_KEY:
-            raise StoreRefused(f"{store.url} is a repository already", hint="Use it, or choose another place.")
-        # recovery files alone are what an interrupted creation leaves
-        if stored.key not in (RECOVERY_SCRIPT_KEY, RECOVERY_TEXT_KEY):
-            raise StoreRefused(
-                f"{store.url} is not empty: it holds {stored.key[:100]}", hint="Choose an empty folder or prefix."
-            )

@@ -347,7 +347,7 @@ def test_a_repository_that_was_swapped_meanwhile_gets_no_manifest(memory: Reposi
     with pytest.raises(ConfigInvalid, match="does not belong to this repository"):
         memory.repository.commit_manifest(manifest_of(written, NOW))
     memory.store.delete("goldcopy.json")
-    with pytest.raises(StoreRefused, match="there is no repository"):
+    with pytest.raises(ManifestInvalid, match=r"goldcopy\.json is missing"):
         memory.repository.commit_manifest(manifest_of(written, NOW))
     assert memory.repository.list_backup_ids() == ()
 
