@@ -115,6 +115,12 @@ class SourceChanged(SourceProblem):
     retryable = True
 
 
+class SourceLocked(SourceChanged):
+    """Another session wants a table for itself (TRUNCATE, ALTER TABLE), and parallel jobs of pg_dump cannot read it."""
+
+    code = 25
+
+
 class ProgramProblem(GoldcopyError):
     """A child program could not do its work."""
 

@@ -12,6 +12,7 @@ from shared.domain.manifest import SequenceRecord, TableRecord
 from shared.domain.proof import Finding, Severity
 
 _DAMAGED_HINT = "Do not rely on this backup: restore-test an older one, and take a new one now."
+_SEQUENCE_HINT = "New rows could get keys that are taken already; set the sequence before using this restore."
 _MANY = 20
 _NAME = re.compile(r'("(?:[^"]|"")+")|([^".]+)')
 _QUOTES = re.compile('""')
@@ -159,7 +160,7 @@ def compare_sequences(
     """Compare sequences.
 
     Sequences are not part of a snapshot: the dump may hold a later value than the facts read a moment before, never an
-    earlier one. What was restored must be exactly what the dump holds.
+    earlier one, unless somebody set it back meanwhile. What was restored must be exactly what the dump holds.
 
     Args:
         recorded: Values when the snapshot was taken.
@@ -171,34 +172,43 @@ def compare_sequences(
     findings = []
     for record in recorded:
         key = (record.schema, record.name)
-        if key not in left_out and (problem := _sequence_problem(record, dumped.get(key), readings.get(key))):
-            findings.append(
-                Finding(
-                    check="sequence-value",
-                    severity=Severity.ERROR,
-                    object=qualified(*key),
-                    message=problem,
-                    hint="New rows could get keys that are taken already; set the sequence before using this restore.",
-                )
-            )
+        if key in left_out:
+            continue
+        reading = readings.get(key)
+        if problem := _sequence_problem(dumped.get(key), reading):
+            severity, message, hint = Severity.ERROR, problem, _SEQUENCE_HINT
+        elif problem := _set_back(record, reading):
+            # What the dump holds was restored exactly; only the source itself can have done this (setval, RESTART).
+            was_dumped = key in dumped
+            severity = Severity.WARNING if was_dumped else Severity.ERROR
+            message = f"{problem}; it was set back while the dump ran" if was_dumped else problem
+            hint = _SEQUENCE_HINT
+        else:
+            continue
+        findings.append(
+            Finding(check="sequence-value", severity=severity, object=qualified(*key), message=message, hint=hint)
+        )
     return findings
 
 
-def _sequence_problem(
-    record: SequenceRecord, dumped: tuple[int, bool] | None, reading: SequenceReading | None
-) -> str | None:
+def _sequence_problem(dumped: tuple[int, bool] | None, reading: SequenceReading | None) -> str | None:
     if reading is None:
         return "the sequence is in the backup but not in the restored database"
     mine = (reading.last_value, reading.is_called)
     if dumped is not None and mine != dumped:
         return f"it stands at {_place(*mine)} instead of {_place(*dumped)}, as the dump has it"
-    if record.last_value is None or reading.last_value is None or reading.cycles:
+    return None
+
+
+def _set_back(record: SequenceRecord, reading: SequenceReading | None) -> str | None:
+    if reading is None or record.last_value is None or reading.last_value is None or reading.cycles:
         return None
     behind = _next_value(reading.last_value, reading.is_called, reading.increment) - _next_value(
         record.last_value, record.is_called, reading.increment
     )
     if behind * (1 if reading.increment > 0 else -1) < 0:
-        return f"it stands at {_place(*mine)}, before {_place(record.last_value, record.is_called)} of the source"
+        mine, recorded = _place(reading.last_value, reading.is_called), _place(record.last_value, record.is_called)
+        return f"it stands at {mine}, before {recorded} of the source"
     return None
 
 

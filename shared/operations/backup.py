@@ -9,7 +9,7 @@ the backup exist, and only then does the catalog say so.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from shared.catalog.engine import Catalog
 from shared.domain.backup import BackupId, BackupKind, BackupStatus
 from shared.domain.manifest import Manifest
 from shared.domain.source import Source
-from shared.errors import PreflightRefused, SourceChanged
+from shared.errors import PreflightRefused, SourceChanged, SourceLocked
 from shared.operations.adoption import adopt_unrecorded
 from shared.operations.dump_reading import DumpReading
 from shared.operations.progress import OnProgress, PhaseTimer
@@ -173,6 +173,7 @@ class _BackupInTheMaking:
         self._on_progress = on_progress
         self._started_at = now()
         self._timer = PhaseTimer()
+        self._policy = request.source.dump
 
     def complete(self) -> tuple[Manifest, str]:
         """Make the backup; begin again when a table was dropped or altered while the dump was starting."""
@@ -181,8 +182,11 @@ class _BackupInTheMaking:
             for _attempt in range(ATTEMPTS_WHEN_CHANGED - 1):
                 try:
                     return self._make()
-                except SourceChanged:
+                except SourceChanged as error:
                     self._on_progress("begin again: the source changed", 0, None)
+                    if isinstance(error, SourceLocked):
+                        # Only pg_dump's first connection holds the locks; without others they are not asked for again.
+                        self._policy = replace(self._policy, jobs=1)
             return self._make()
         except psycopg.Error as error:
             raise explain_broken_connection(error, address.label, address.parameters) from error
@@ -244,7 +248,7 @@ class _BackupInTheMaking:
             toolset=toolset,
             address=self._request.address,
             snapshot_id=snapshot.snapshot_id,
-            policy=self._request.source.dump,
+            policy=self._policy,
             encoding=snapshot.connection.info.parameter_status("server_encoding") or "",
             excluded_tables=preflight.excluded_tables,
             excluded_data=preflight.excluded_data,

@@ -7,6 +7,7 @@ from shared.errors import (
     GoldcopyError,
     ProgramFailed,
     SourceChanged,
+    SourceLocked,
     SourceRefused,
     SourceUnreachable,
     SpaceExhausted,
@@ -28,6 +29,13 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], GoldcopyError]], 
         lambda match: SourceUnreachable(
             f"another session holds a lock on {match[1] or 'a table'} that keeps the dump from starting",
             hint="Find it in pg_stat_activity and pg_locks (often a migration or a VACUUM FULL), or raise `lock_wait`.",
+        ),
+    ),
+    (
+        re.compile(r"could not obtain lock on relation ([^\n]+)"),
+        lambda match: SourceLocked(
+            f"another session waits for {match[1].strip()} for itself, and parallel jobs cannot share it any more",
+            hint="Run the backup again, or let it run with one job: `dump = { jobs = 1 }` of the source.",
         ),
     ),
     (

@@ -97,6 +97,15 @@ def test_sequences_never_go_back(dumped: tuple[int, bool] | None, restored: Sequ
     assert [finding.object for finding in found] == (["public.s"] if is_found else [])
 
 
+def test_a_sequence_that_was_set_back_while_the_dump_ran_is_told_and_no_damage() -> None:
+    (found,) = compare_sequences([SEQUENCE], {("public", "s"): (4, True)}, [sequence(4)])
+    assert found.severity is Severity.WARNING
+    assert "set back while the dump ran" in found.message
+    (lost,) = compare_sequences([SEQUENCE], {("public", "s"): (4, True)}, [sequence(3)])
+    (unknown,) = compare_sequences([SEQUENCE], {}, [sequence(4)])
+    assert {lost.severity, unknown.severity} == {Severity.ERROR}
+
+
 def test_a_sequence_that_is_gone_is_found_unless_left_out() -> None:
     assert compare_sequences([SEQUENCE], {}, [])[0].check == "sequence-value"
     assert compare_sequences([SEQUENCE], {}, [], frozenset({("public", "s")})) == []
