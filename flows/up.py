@@ -21,6 +21,7 @@ from flows.supervision_environment import POOL, program_environment, use_for_thi
 from shared.clock import utc_now
 from shared.config.load import Config, load_config
 from shared.domain.schedule import Cron
+from shared.errors import GoldcopyError
 from shared.units import format_duration
 
 RUNS_AT_ONCE = 4
@@ -156,6 +157,12 @@ class Up:
     def readiness(self, drain_seconds: float) -> Iterator[str]:
         """Say where everything is and what comes next."""
         yield f"Goldcopy is up: {self.url.removesuffix('/api')}"
+        yield f"  shell   export PREFECT_API_URL={self.url}   (before `prefect deployment run ...` and the like)"
+        for name in self.config.sources:
+            try:
+                self.config.source_url(name)
+            except GoldcopyError as error:
+                yield f"  !       {name} cannot be backed up from here: {error}"
         yield f"  logs    {_short(self.logs)}/server.log, worker.log"
         yield f"  stop    Ctrl-C, which waits up to {format_duration(drain_seconds)} for running work"
         standard = read_definitions()

@@ -49,6 +49,9 @@ def backups(config: str | None, source: str | None, *, as_json: bool) -> None:
     """List the backups, newest first."""
     with open_workspace(config) as workspace:
         rows = workspace.list_backups(source)
+        none_yet = "There are no backups yet: goldcopy backup SOURCE"
+        if not rows and (stored := workspace.count_stored_backups(source)):
+            none_yet = f"The catalog knows none, and the repository holds {stored}: goldcopy rebuild-catalog"
     lines = table(
         ("backup", "kind", "status", "recovery point", "dumped", "new", "rows", "proven", "held"),
         (
@@ -56,17 +59,28 @@ def backups(config: str | None, source: str | None, *, as_json: bool) -> None:
                 row["backup_id"],
                 row["kind"],
                 row["status"],
-                row["recovery_point_at"] or "-",
+                f"{row['recovery_point_at'][:19]}Z" if row["recovery_point_at"] else "-",
                 format_bytes(row["dumped_bytes"] or 0),
                 format_bytes(row["new_bytes"] or 0),
                 f"{row['row_count'] or 0:,}",
-                row["proven_at"] or "not proven",
+                _standing(row),
                 "held" if row["held"] else "",
             )
             for row in rows
         ),
     )
-    emit({"backups": rows}, lines if rows else ["There are no backups yet: goldcopy backup SOURCE"], as_json=as_json)
+    emit({"backups": rows}, lines if rows else [none_yet], as_json=as_json)
+
+
+def _standing(row: dict[str, Any]) -> str:
+    """Whether the backup can be relied on; what is worst comes first."""
+    if row["damaged_at"]:
+        return f"DAMAGED since {row['damaged_at'][:16]}Z"
+    if row["test_outcome"] == "failed":
+        return "TEST FAILED"
+    if row["status"] != "complete":
+        return "-"
+    return f"{row['proven_at'][:16]}Z" if row["proven_at"] else "not proven"
 
 
 @click.command()
@@ -88,8 +102,12 @@ def _show_lines(document: dict[str, Any]) -> list[str]:
         f"  {size}, {document['row_count']:,} rows",
         f"  stored {format_bytes(document['stored_bytes'])}, of which new {format_bytes(document['new_bytes'])}",
         f"  server {document.get('server_version')}, client {document.get('client_version')}",
-        f"  proven {document['proven_at'] or 'not yet'}" + (", held" if document["held"] else ""),
+        f"  proven: {_standing(document)}" + (", held" if document["held"] else ""),
     ]
+    if document["error"]:
+        lines = [lines[0], f"  ✕ {printable(document['error'])}"]
+    lines += [f"  sealed to {recipient}" for recipient in document.get("recipients", ())]
+    lines += [f"  held by {hold['owner']}: {printable(hold['reason'])}" for hold in document["holds"]]
     lines += [f"  ! {printable(warning)}" for warning in document["warnings"]]
     lines += [
         f"  left out on purpose: {printable(item['object'])} ({printable(item['reason'])})"

@@ -47,7 +47,8 @@ def finding_lines(findings: Iterable[dict[str, Any]], not_measured: Iterable[dic
     """Print findings, worst first, then what could not be measured."""
     marks = {"error": "✕", "warning": "!", "info": "·"}
     for finding in sorted(findings, key=lambda item: list(marks).index(item["severity"])):
-        yield f"  {marks[finding['severity']]} {finding['check']}: {printable(finding['message'])}"
+        about = "" if finding["object"] in finding["message"] else f"{finding['object']}: "
+        yield f"  {marks[finding['severity']]} {finding['check']}: {printable(about + finding['message'])}"
         if finding.get("hint"):
             yield f"      {printable(finding['hint'])}"
     for item in not_measured:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from shared.cli.output import emit, finding_lines, json_option, progress
+from shared.cli.output import emit, finding_lines, json_option, printable, progress
 from shared.units import format_duration
 
 EXIT_CODES = {"passed": 0, "failed": 1, "not_measured": 3}
@@ -29,8 +29,10 @@ def _test_lines(document: dict[str, Any]) -> list[str]:
     words = {"passed": "PROVEN", "failed": "FAILED", "not_measured": "NOT MEASURED"}
     phases = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in document["phases"].items())
     proven = f"{document['tables_proven']} tables, {document['rows_proven']:,} rows"
-    lines = [
-        f"{words[document['outcome']]}: {document['backup_id']}",
+    lines = [f"{words[document['outcome']]}: {document['backup_id']}"]
+    if not document["scratch_version"]:
+        return lines + list(finding_lines(document["findings"], document["not_measured"]))
+    lines += [
         f"  {proven} equal to what the source held in the backup's snapshot",
         f"  recovery time {format_duration(document['recovery_time_seconds'] or 0)} ({phases})",
         f"  source {document['source_version']}, scratch server {document['scratch_version']}",
@@ -61,8 +63,10 @@ def restore(config: str | None, /, backup_id: str, destination: str, *, as_json:
     with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
         document = workspace.restore(backup_id, destination, on_progress=on_progress, **options).document()
     seconds = format_duration(document["duration_seconds"])
+    words = {"passed": "RESTORED", "failed": "RESTORED, AND DIFFERS", "not_measured": "RESTORED, NOT ALL MEASURED"}
     lines = [
-        f"{document['outcome']}: {document['tables_restored']} tables of {document['backup_id']} in {seconds}",
+        f"{words[document['outcome']]}: {document['backup_id']} into {printable(document['destination'])} in {seconds}",
+        f"  {document['tables_restored']} tables, {document['rows_restored']:,} rows, read back and compared",
         *finding_lines(document["findings"], document.get("not_measured", ())),
     ]
     emit(document, lines, as_json=as_json)

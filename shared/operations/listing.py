@@ -44,6 +44,7 @@ def shown_backup(row: BackupRow, catalog: Catalog) -> dict[str, Any]:
         "lsn": row.lsn,
         "manifest_sha256": row.manifest_sha256,
         "phases": row.durations,
+        "large_object_count": row.large_object_count,
         "tables": [
             {"schema": table.schema, "name": table.name, "rows": table.rows, "bytes": table.plain_bytes}
             for table in catalog.tables(row.id)

@@ -62,7 +62,7 @@ def refuse_destination(
     if source is not None and is_same_database(address, source):
         raise RestoreRefused(
             f"{label} is the source of this backup itself",
-            hint="Restore into a new database and switch over; `--into-source` overrides this.",
+            hint="Restore into a new database and switch over; `--into-source` allows it, say for a lost table.",
         )
     if destination.is_standby:
         raise RestoreRefused(f"{label} is a read replica", hint="Restore into its primary, or into another server.")

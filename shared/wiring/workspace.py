@@ -13,7 +13,7 @@ from shared.config.load import load_config
 from shared.domain.backup import BackupKind, BackupStatus
 from shared.domain.restore_testing import Pick, choose_backup
 from shared.domain.source import Source
-from shared.errors import BackupUnknown, UsageProblem
+from shared.errors import BackupUnknown, ConfigInvalid, StoreProblem, UsageProblem
 from shared.operations.audit import AuditResult, run_audit
 from shared.operations.backup import BackupPlace, BackupRequest, BackupResult, find_earlier_result, run_backup
 from shared.operations.cleanup import CleanupResult, run_cleanup
@@ -101,6 +101,13 @@ class Workspace:
         if source is not None:
             self._parts.config.source(source)
         return [backup_document(row) for row in self._parts.catalog.backups(source)]
+
+    def count_stored_backups(self, source: str | None = None) -> int:
+        """Count what the repository holds, for a catalog that knows nothing; 0 where there is no repository."""
+        try:
+            return len(self._parts.repository().list_backup_ids(source))
+        except (StoreProblem, ConfigInvalid):
+            return 0
 
     def show(self, backup_id: str) -> dict[str, Any]:
         """Return one backup with its restore tests."""

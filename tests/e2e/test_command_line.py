@@ -100,6 +100,25 @@ def test_usage_errors_end_with_two_and_say_what_to_do(make_site: MakeSite, tmp_p
     assert all(part in message for part in ("repository.unknown", "sources.BAD", "sources.BAD.url"))
 
 
+def test_damage_and_failure_show_where_backups_are_listed(make_site: MakeSite, database: DatabaseAddress) -> None:
+    run_sql(database, TABLES)
+    site = make_site(app=database)
+    assert "There are no backups yet" in site.goldcopy("backups").stdout
+    made = site.goldcopy("backup", "app", "--json").document
+    assert site.goldcopy("restore-test", "app").exit_code == 0
+    stored = max((site.repository_folder / "sources").rglob("*.????????"), key=lambda path: path.stat().st_size)
+    stored.write_bytes(stored.read_bytes()[:-1] + b"?")
+    assert site.goldcopy("verify").exit_code == 1
+    assert "DAMAGED since" in site.goldcopy("backups").stdout
+    assert "DAMAGED since" in site.goldcopy("show", made["backup_id"]).stdout
+    (site.folder / "app-url.txt").write_text(conninfo(database, port="1"))
+    assert site.goldcopy("backup", "app").exit_code == 3
+    (failed,) = [row for row in site.goldcopy("backups", "--json").document["backups"] if row["status"] == "failed"]
+    assert "nothing accepts connections" in site.goldcopy("show", failed["backup_id"]).stdout
+    (site.folder / ".goldcopy" / "catalog.db").unlink()
+    assert "goldcopy rebuild-catalog" in site.goldcopy("backups").stdout
+
+
 def test_init_never_overwrites(make_site: MakeSite) -> None:
     site = make_site()
     before = site.identity_path.read_text()
