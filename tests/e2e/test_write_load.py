@@ -126,7 +126,7 @@ def test_backups_under_write_load_are_all_proven(backups: RealBackups, database:
             if report.result.outcome is not Outcome.PASSED:
                 alarms.append((report.result.findings, report.result.not_measured))
             rows.add(manifest.row_count)
-            assert writers.statements > seen, "nobody writes"
+            assert writers.statements > seen, f"nobody writes: {writers.problems}"
             seen = writers.statements
     assert alarms == []
     assert writers.problems == []
