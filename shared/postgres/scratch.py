@@ -6,6 +6,7 @@ only the operating system user that started it.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import pwd
@@ -50,6 +51,7 @@ __all__ = ["ScratchServer", "clear_leftovers", "create_database", "start_scratch
 _START_SECONDS = 60.0
 _INITDB_SECONDS = 300.0
 _STOP_SECONDS = 10.0
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _FULL = re.compile(r"No space left on device|Disk quota exceeded|could not extend file")
 
 
@@ -186,7 +188,7 @@ def _template(toolset: Toolset, root: Path, superuser: str, user: OsUser | None)
                     os.chown(path, os.geteuid(), os.getegid())
             move_once(making, final)
         except OSError as error:
-            raise _no_space(root) from error
+            raise _no_space(root, error) from error
     return final
 
 
@@ -224,7 +226,7 @@ def _lay_out(
             path.chmod(0o700 if path.is_dir() else 0o600)
             _give(path, user)
     except OSError as error:
-        raise _no_space(place.folder) from error
+        raise _no_space(place.folder, error) from error
 
 
 def _await_ready(child: Child, place: ScratchPlace) -> None:
@@ -285,8 +287,9 @@ def _last_words(child: Child) -> str:
     return telling[-1].strip() if telling else "no message"
 
 
-def _no_space(folder: Path) -> SpaceExhausted:
+def _no_space(folder: Path, error: OSError | None = None) -> SpaceExhausted:
+    reason = f"cannot be written: {error}"[:400] if error and error.errno not in _NO_SPACE else "is on a full disk"
     return SpaceExhausted(
-        f"the disk of the scratch folder {folder} is full, or it cannot be written",
+        f"the scratch folder {folder} {reason}",
         hint="Free space there, or point `[scratch] folder` to a larger disk.",
     )
