@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from shared.config.load import TRACEBACK_VARIABLE, wants_traceback
-from shared.errors import GoldcopyError, Interrupted
+from shared.errors import GoldcopyError, Interrupted, UsageProblem
 
 COMMANDS = {
     "audit": "shared.cli.repository_commands:audit",
@@ -89,28 +89,31 @@ def main() -> None:
         sys.exit(ended.exit_code)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _report(Interrupted("interrupted", hint="Nothing half-done counts; run the command again."), as_json=as_json)
-        sys.exit(Interrupted.exit_code)
-    except GoldcopyError as error:
-        _report(error, as_json=as_json)
+        if as_json:
+            _print_document(UsageProblem(error.format_message(), hint="See `goldcopy --help` and docs/commands.md."))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except Exception as error:  # the outermost edge: nobody should meet a stack trace at three in the morning
-        if wants_traceback():
-            raise
-        _report(
-            GoldcopyError(
-                f"unexpected {type(error).__name__}: this is a mistake in Goldcopy",
-                hint=f"Nothing half-done counts. Run it again with {TRACEBACK_VARIABLE}=1 and report what it prints.",
-            ),
-            as_json=as_json,
-        )
-        sys.exit(GoldcopyError.exit_code)
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the outermost edge: no stack trace at three in the morning
+        known = _as_ours(error)
+        _report(known, as_json=as_json)
+        sys.exit(known.exit_code)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _as_ours(error: BaseException) -> GoldcopyError:
+    """Turn whatever ended a command into a sentence; what nobody expected is a mistake of ours."""
+    if isinstance(error, GoldcopyError):
+        return error
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return Interrupted("interrupted", hint="Nothing half-done counts; run the command again.")
+    if wants_traceback():
+        raise error
+    return GoldcopyError(
+        f"unexpected {type(error).__name__}: this is a mistake in Goldcopy",
+        hint=f"Nothing half-done counts. Run it again with {TRACEBACK_VARIABLE}=1 and report what it prints.",
+    )
 
 
 def _interrupt(_signal_number: int, _frame: FrameType | None) -> None:
@@ -124,8 +127,12 @@ def _report(error: GoldcopyError, *, as_json: bool) -> None:
     if error.hint:
         click.echo(f"  {error.hint}", err=True)
     if as_json:
-        document = {"code": error.code, "kind": type(error).__name__, "message": error.message, "hint": error.hint}
-        click.echo(json.dumps({"error": document, "exit_code": error.exit_code}, ensure_ascii=False))
+        _print_document(error)
+
+
+def _print_document(error: GoldcopyError) -> None:
+    document = {"code": error.code, "kind": type(error).__name__, "message": error.message, "hint": error.hint}
+    click.echo(json.dumps({"error": document, "exit_code": error.exit_code}, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -178,6 +178,7 @@ class SourceSection(Section):
     jobs: int = Field(default=2, ge=1, le=32)
     role: str = ""
     exclude: list[ExclusionSection] = []
+    allow_empty: bool = False
     lock_wait: Duration = timedelta(minutes=1)
     stall_after: Duration = timedelta(minutes=15)
 
@@ -196,6 +197,7 @@ class SourceSection(Section):
                 excluded_tables=self._exclusions("table", data_only=False),
                 excluded_data=self._exclusions("table", data_only=True),
                 excluded_schemas=self._exclusions("schema_name", data_only=False),
+                allow_empty=self.allow_empty,
                 lock_wait=self.lock_wait,
                 stall_after=self.stall_after,
                 scratch_limit_bytes=scratch_limit_bytes,

@@ -75,6 +75,7 @@ class DumpPolicy:
         excluded_tables: Tables left out on purpose, `schema.table` with the reason.
         excluded_data: Tables whose rows are left out on purpose; their definition is kept.
         excluded_schemas: Schemas left out on purpose, with the reason.
+        allow_empty: Whether a source without rows may follow a backup with rows.
         lock_wait: How long to wait for a table lock.
         stall_after: End the run when nothing moves for this long.
         scratch_limit_bytes: Pause the dump while this much waits in scratch.
@@ -85,6 +86,7 @@ class DumpPolicy:
     excluded_tables: tuple[Exclusion, ...] = ()
     excluded_data: tuple[Exclusion, ...] = ()
     excluded_schemas: tuple[Exclusion, ...] = ()
+    allow_empty: bool = False
     lock_wait: timedelta = timedelta(minutes=1)
     stall_after: timedelta = timedelta(minutes=15)
     scratch_limit_bytes: int = 2 * 2**30

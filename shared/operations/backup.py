@@ -27,7 +27,13 @@ from shared.operations.adoption import adopt_unrecorded
 from shared.operations.dump_reading import DumpReading
 from shared.operations.progress import OnProgress, PhaseTimer
 from shared.operations.scratch_space import require_scratch_space
-from shared.operations.source_facts import SourceFacts, read_source_facts, records_of_sequences, records_of_tables
+from shared.operations.source_facts import (
+    SourceFacts,
+    read_source_facts,
+    records_of_sequences,
+    records_of_tables,
+    require_large_objects,
+)
 from shared.postgres.archive import Toc
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.connection_errors import explain_broken_connection
@@ -232,11 +238,12 @@ class _BackupInTheMaking:
 
     def _writer(self) -> ObjectWriter:
         source = self._request.source.name
+        self._previous = self._place.repository.newest_manifests(source, _PREVIOUS_MANIFESTS)
         return ObjectWriter(
             self._place.repository,
             source=source,
             recipients=self._place.recipients,
-            previous=self._place.repository.newest_manifests(source, _PREVIOUS_MANIFESTS),
+            previous=self._previous,
             damaged_keys=self._place.catalog.damaged_keys(source),
             upload_threads=self._place.upload_threads,
         )
@@ -285,10 +292,22 @@ class _BackupInTheMaking:
             written=written,
         )
 
+    def _refuse_sudden_emptiness(self, row_count: int) -> None:
+        """A wrong URL must not let a backup of nothing take the place of real ones."""
+        if row_count or self._request.source.dump.allow_empty or not self._previous or not self._previous[0].row_count:
+            return
+        raise PreflightRefused(
+            f"{self._request.source.name} has no rows, and its last backup {self._previous[0].backup_id} has "
+            f"{self._previous[0].row_count}",
+            hint="Check that its url leads to the right database; `allow_empty = true` of the source allows it.",
+        )
+
     def _manifest(self, dumped: _Dumped) -> Manifest:
         facts, snapshot = dumped.facts, dumped.snapshot
         objects = [stored for name, stored in dumped.stored.items() if name.startswith("blob_")]
+        require_large_objects(facts, len(objects))
         tables = records_of_tables(dumped.toc, facts, dumped.stored, dumped.preflight)
+        self._refuse_sudden_emptiness(sum(table.rows for table in tables))
         return Manifest(
             backup_id=self._backup_id,
             source=self._request.source.name,
@@ -315,11 +334,20 @@ class _BackupInTheMaking:
             roles=facts.role_names,
             extensions=facts.extensions,
             excluded=dumped.preflight.excluded,
-            warnings=tuple(finding.message for finding in dumped.preflight.findings) + snapshot.warnings,
+            warnings=tuple(finding.message for finding in dumped.preflight.findings)
+            + snapshot.warnings
+            + _moved(self._previous, facts.server.database),
             new_bytes=dumped.written.new_bytes,
             dumped_bytes=sum(stored.plain_bytes for stored in dumped.stored.values()),
             durations_seconds=self._timer.durations_seconds(),
         )
+
+
+def _moved(previous: Sequence[Manifest], database: str) -> tuple[str, ...]:
+    """Say when the source's URL leads to a database of another name than before."""
+    if not previous or previous[0].server.database == database:
+        return ()
+    return (f"the database is {database}, and that of the last backup was {previous[0].server.database}",)
 
 
 def _facts_files(facts: SourceFacts) -> dict[str, bytes]:

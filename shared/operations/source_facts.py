@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.domain.manifest import ExtensionRecord, SequenceRecord, ServerFacts, TableRecord
-from shared.errors import SourceChanged
+from shared.errors import ProgramFailed, SourceChanged
 from shared.postgres.archive import Toc
 from shared.postgres.facts import (
     TableFacts,
     read_extensions,
+    read_large_object_count,
     read_server_facts,
     read_tables,
 )
 from shared.postgres.preflight import Preflight
 from shared.postgres.roles import read_roles_sql, read_settings_sql
+from shared.postgres.row_counts import read_row_counts
 from shared.postgres.schema import Schema, read_schema
 from shared.postgres.snapshot import Snapshot
 from shared.repository.writer import StoredFile
@@ -28,6 +30,8 @@ class SourceFacts:
         schema: Every schema object: class -> {identity: definition}.
         role_names: Roles of the cluster.
         roles_sql: Statements that make them, without passwords.
+        row_counts: Rows of the smaller tables by OID, counted apart from the dump.
+        large_object_count: Large objects of the snapshot, counted apart from the dump.
         settings_sql: Statements for the database's own settings.
     """
 
@@ -39,6 +43,8 @@ class SourceFacts:
     role_names: tuple[str, ...]
     roles_sql: str
     settings_sql: str
+    row_counts: Mapping[int, int]
+    large_object_count: int
 
     @property
     def estimated_bytes(self) -> int:
@@ -49,10 +55,12 @@ class SourceFacts:
 def read_source_facts(snapshot: Snapshot, sequences: tuple[SequenceRecord, ...], preflight: Preflight) -> SourceFacts:
     """Read everything a restore will be compared with; runs while the rows are being dumped."""
     connection = snapshot.connection
+    tables = read_tables(connection)
+    dumped = [table for table in tables if _is_dumped_whole(table, preflight)]
     role_names, roles_sql = read_roles_sql(connection)
     return SourceFacts(
         server=read_server_facts(connection),
-        tables={table.oid: table for table in read_tables(connection)},
+        tables={table.oid: table for table in tables},
         sequences=sequences,
         extensions=read_extensions(connection),
         schema=read_schema(
@@ -63,7 +71,13 @@ def read_source_facts(snapshot: Snapshot, sequences: tuple[SequenceRecord, ...],
         role_names=role_names,
         roles_sql=roles_sql,
         settings_sql=read_settings_sql(connection),
+        row_counts=read_row_counts(connection, dumped),
+        large_object_count=read_large_object_count(connection),
     )
+
+
+def _is_dumped_whole(table: TableFacts, preflight: Preflight) -> bool:
+    return table.has_dumped_rows and not preflight.leaves_out(table) and not table.extension_condition
 
 
 def records_of_tables(
@@ -84,7 +98,28 @@ def records_of_tables(
             f"{name} is in {where}",
             hint="Run the backup again; if it repeats, exclude the table in the configuration with a reason.",
         )
-    return tuple(_record(facts.tables[oid], stored[filename]) for oid, filename in sorted(in_dump.items()))
+    records = {oid: _record(facts.tables[oid], stored[filename]) for oid, filename in sorted(in_dump.items())}
+    for oid, counted in facts.row_counts.items():
+        if oid in records and records[oid].rows != counted:
+            raise ProgramFailed(
+                f"pg_dump wrote {records[oid].rows} rows of {facts.tables[oid].full_name}, "
+                f"and its snapshot has {counted}",
+                hint="Do not trust these client tools; `goldcopy check` names them. Nothing was kept of this backup.",
+            )
+    return tuple(records.values())
+
+
+def require_large_objects(facts: SourceFacts, dumped_count: int) -> None:
+    """Make sure that the dump holds as many large objects as the snapshot.
+
+    Raises:
+        ProgramFailed: It does not.
+    """
+    if dumped_count != facts.large_object_count:
+        raise ProgramFailed(
+            f"pg_dump wrote {dumped_count} large objects, and its snapshot has {facts.large_object_count}",
+            hint="Do not trust these client tools; `goldcopy check` names them. Nothing was kept of this backup.",
+        )
 
 
 def records_of_sequences(toc: Toc, facts: SourceFacts) -> tuple[SequenceRecord, ...]:

@@ -71,7 +71,7 @@ def clear_unowned(root: Path, prefixes: Sequence[str]) -> tuple[Path, ...]:
     """
     cleared = []
     try:
-        names = {name.removesuffix(_LOCK_SUFFIX) for name in (path.name for path in root.iterdir())}
+        names = {path.name.removesuffix(_LOCK_SUFFIX) for path in root.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
         return ()
     for name in sorted(name for name in names if name.startswith(tuple(prefixes))):

@@ -67,9 +67,9 @@ def installer_environment() -> dict[str, str]:
 
 
 def search_path() -> tuple[Path, ...]:
-    """Return the folders of PATH that exist, in order."""
-    folders = (Path(part) for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if part)
-    return tuple(folder for folder in folders if folder.is_dir())
+    """Return the folders of PATH that exist and that we may look into, in order."""
+    parts = (part for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if part)
+    return tuple(Path(part) for part in parts if os.path.isdir(part))  # noqa: PTH112 - it answers no where we may not look
 
 
 def run_program(

@@ -127,6 +127,16 @@ _TOC_ENTRY = re.compile(r"from TOC entry \d+; \d+ \d+ (.*)")
 _ITEM = re.compile(r"(launching|finished|processing) item (\d+) (.*)")
 _COPY_FAILED = re.compile(r'COPY failed for table "(.*?)": ')
 _ERROR = re.compile(r"(error|warning|fatal): ")
+_QUOTED_VALUE = re.compile(r'\b(value|string|token|key|date/time field value|time zone|label)\s+"(?:[^"]|"")*"')
+# What Postgres and pg_restore say of themselves: words that no row can bring in.
+_SHAPES = re.compile(
+    r"does not exist|already exists|permission denied|must be (owner|superuser|member)|could not|cannot|can not|"
+    r"violates [\w -]+ constraint|null value in column|is of type|is not |is no |are not |unrecognized|syntax error|"
+    r"invalid |out of (range|memory|shared memory)|not been populated|No space left|server closed|connection|"
+    r"terminat|cancel|unsupported|duplicate key|too (long|many|large)|division by zero|requires|ambiguous|"
+    r"pg_restore|errors ignored|exit status|signal|started|stopped|crash|shut|recovery|disk|file|locale|encoding|"
+    r"encrypt|deadlock|lock|limit|exceed|depends|missing|failed|unknown|unexpected|conflict|recursi|infinite"
+)
 _VALUE = re.compile(r':\s*"(?:[^"]|"")*"')
 _COPY_PLACE = re.compile(r"^(?:CONTEXT:\s+)?(COPY .*?, line \d+(?:, column [^:]+)?)")
 
@@ -214,8 +224,18 @@ def without_data(text: str) -> str:
     Quoted values after a colon go (`invalid input syntax for type integer: "secret"`), names stay.
     """
     if named := _COPY_FAILED.search(text):
-        return text[: named.end()] + _VALUE.sub(": (a value)", text[named.end() :])
-    return _VALUE.sub(": (a value)", text)
+        return text[: named.end()] + _masked(text[named.end() :])
+    return _masked(text)
+
+
+def _masked(text: str) -> str:
+    """Keep the shape of a message of Postgres' own; one that the source's code made up may quote anything."""
+    masked = _QUOTED_VALUE.sub(r"\1 (a value)", _VALUE.sub(": (a value)", text))
+    return (
+        masked
+        if _SHAPES.search(masked)
+        else "a message that may hold data, and is not shown; restore by hand to see it"
+    )
 
 
 def _item(text: str) -> RestoreItem | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from shared.catalog.engine import Catalog, open_catalog
 from shared.config.load import Config, find_config, load_config, tools_folder_without_config
+from shared.domain.backup import BackupStatus
 from shared.domain.source import SourceKind
 from shared.errors import ConfigInvalid, StoreRefused
 from shared.operations.progress import OnProgress
@@ -82,12 +83,20 @@ class Parts:
         try:
             repository = self.repository()
         except StoreRefused:
-            if self.store.stat("goldcopy.json") is not None:
-                raise
+            if self.store.stat("goldcopy.json") is not None or self._fingerprint_key() is not None:
+                raise  # a key without its repository: the disk is not mounted, or the address is another one
+            self._refuse_if_catalog_knows_backups()
             repository = Repository.create(self.store, recipients, now)
             self._keep_fingerprint_key(repository)
         repository.change_recipients(recipients)
         return repository
+
+    def _refuse_if_catalog_knows_backups(self) -> None:
+        if self.catalog.backups(statuses=[BackupStatus.COMPLETE], limit=1):
+            raise StoreRefused(
+                f"there is no repository at {self.store.url}, and the catalog knows backups in one",
+                hint="Check the address and that the disk is mounted; a new repository needs a catalog of its own.",
+            )
 
     def repository(self) -> Repository:
         """Open an existing repository, with the fingerprint key of this machine or, failing that, by the identity.

@@ -344,3 +344,39 @@ def test_an_error_of_ours_is_no_traceback(make_site: MakeSite) -> None:
     assert ended.exit_code == 3
     assert "Traceback" not in ended.stderr
     assert issubclass(GoldcopyError, Exception)
+
+
+def test_a_url_that_leads_to_an_empty_database_displaces_nothing(
+    make_site: MakeSite, database: DatabaseAddress, postgres_server: PostgresServer
+) -> None:
+    run_sql(database, "create table t as select 1 a")
+    site = make_site(app=database)
+    assert site.goldcopy("backup", "app").exit_code == 0
+    (site.folder / "app-url.txt").write_text(conninfo(postgres_server.new_database()))
+    refused(site.goldcopy("backup", "app", "--json"), 3, "no rows", "allow_empty")
+
+
+def test_rows_that_pg_dump_does_not_write_are_missed(
+    make_site: MakeSite, database: DatabaseAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shared.domain.backup import BackupKind
+    from shared.errors import ProgramFailed
+    from shared.postgres.dump import DumpFile
+
+    run_sql(database, "create table t as select generate_series(1, 100) a")
+    site = make_site(app=database)
+    chunks = DumpFile.chunks
+    monkeypatch.setattr(DumpFile, "chunks", lambda file: (chunk.split(b"\n", 1)[1] for chunk in chunks(file)))
+    with site.open() as workspace, pytest.raises(ProgramFailed, match="wrote 99 rows of public.t"):
+        workspace.back_up("app", BackupKind.MANUAL)
+
+
+def test_an_unmounted_repository_is_not_made_anew(make_site: MakeSite, database: DatabaseAddress) -> None:
+    run_sql(database, "create table t as select 1 a")
+    site = make_site(app=database)
+    assert site.goldcopy("backup", "app").exit_code == 0
+    site.repository_folder.rename(site.folder / "elsewhere")
+    refused(site.goldcopy("backup", "app", "--json"), 3, "mounted")
+    assert not (site.repository_folder / "goldcopy.json").exists()
+    (site.folder / ".goldcopy" / "fingerprint.key").unlink()
+    refused(site.goldcopy("backup", "app", "--json"), 3, "mounted")
