@@ -32,10 +32,12 @@ from shared.postgres.archive import Toc, TocEntry
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.readback import TableReader, UnreadTable, read_large_objects, read_sequence_values
 from shared.postgres.restore_messages import RestoreMessage, Verdict, hint_for
+from shared.postgres.schema import Schema
 from shared.postgres.tools import Toolset
 
 _SETVAL = re.compile(r"setval\('(?:[^']|'')*', (-?\d+), (true|false)\)")
 _LARGE_OBJECT_FILE = re.compile(r"blob_(\d+)\.dat")
+_DERIVED_SHOWN = 10
 _HINT = "Do not rely on this backup: restore-test an older one, and take a new one now."
 
 
@@ -121,6 +123,21 @@ def prove_restored(restored: Restored, proof: Proof, *, on_progress: OnProgress)
     )
     proof.findings += found.findings
     proof.not_measured += found.not_measured
+    proof.findings += note_derived(schema)
+
+
+def note_derived(schema: Schema) -> list[Finding]:
+    """Say what Postgres computes anew at a restore, so that its rows are those of the restored tables, not a copy."""
+    stored = [name for name, text in schema.get("columns", {}).items() if json.loads(text).get("generated") == "s"]
+    derived = [*sorted(schema.get("materialized_views", {})), *sorted(stored)]
+    if not derived:
+        return []
+    more = f" and {len(derived) - _DERIVED_SHOWN} more" if derived[_DERIVED_SHOWN:] else ""
+    shown = ", ".join(derived[:_DERIVED_SHOWN]) + more
+    message = (
+        "computed anew at the restore (materialized view or stored generated column), not compared with the source"
+    )
+    return [Finding(check="derived", severity=Severity.INFO, object=shown, message=message)]
 
 
 def check_contents(restored: Restored, proof: Proof) -> None:

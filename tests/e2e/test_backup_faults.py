@@ -367,7 +367,7 @@ def test_rows_that_pg_dump_does_not_write_are_missed(
     site = make_site(app=database)
     chunks = DumpFile.chunks
     monkeypatch.setattr(DumpFile, "chunks", lambda file: (chunk.split(b"\n", 1)[1] for chunk in chunks(file)))
-    with site.open() as workspace, pytest.raises(ProgramFailed, match="wrote 99 rows of public.t"):
+    with site.open() as workspace, pytest.raises(ProgramFailed, match=r"wrote 99 rows of public\.t"):
         workspace.back_up("app", BackupKind.MANUAL)
 
 
