@@ -18,6 +18,21 @@ _CHANGED = "Run the backup again; nothing was kept of this one."
 _ERROR = re.compile(r"^pg_dump: error: (?:query failed: )?(?:ERROR:\s+)?([^\n]+)", re.MULTILINE)
 _SERVER_ERROR = re.compile(r"Error message from server: ([^\n]+)")
 
+_SERVERS_WORDS = re.compile(r"(terminating connection[^\n]*|the database system is [^\n]*)")
+_AT_TABLE = re.compile(r'Dumping the contents of table "([^\n]*)" failed')
+
+
+def _gone(match: re.Match[str]) -> GoldcopyError:
+    """What the server said itself tells more than what its client noticed first."""
+    said = (_SERVERS_WORDS.search(match.string) or match)[1].strip().rstrip(".")
+    table = _AT_TABLE.search(match.string)
+    where = f" of table {table[1]}" if table else ""
+    return SourceUnreachable(
+        f"the source went away during the dump{where}: {said}",
+        hint="Check the server's log and the network, then run the backup again; nothing was kept of this one.",
+    )
+
+
 _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], GoldcopyError]], ...] = (
     (
         # pg_dump waits for its locks under statement_timeout, which is 0 otherwise
@@ -35,7 +50,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], GoldcopyError]], 
         re.compile(r"could not obtain lock on relation ([^\n]+)"),
         lambda match: SourceLocked(
             f"another session waits for {match[1].strip()} for itself, and parallel jobs cannot share it any more",
-            hint="Run the backup again, or let it run with one job: `dump = { jobs = 1 }` of the source.",
+            hint="Run the backup again, or let it run with one job: `jobs = 1` of the source.",
         ),
     ),
     (
@@ -80,10 +95,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], GoldcopyError]], 
             r"|SSL SYSCALL error[^\n]*|no connection to the server|the database system is [^\n]*"
             r"|lost synchronization with server[^\n]*|PQgetCopyData\(\) failed[^\n]*)"
         ),
-        lambda match: SourceUnreachable(
-            f"the source went away during the dump: {match[1].strip()}",
-            hint="Check the server's log and the network, then run the backup again; nothing was kept of this one.",
-        ),
+        _gone,
     ),
     (
         re.compile(
