@@ -71,7 +71,8 @@ def clear_unowned(root: Path, prefixes: Sequence[str]) -> tuple[Path, ...]:
     """
     cleared = []
     try:
-        names = {path.name.removesuffix(_LOCK_SUFFIX) for path in root.iterdir()}
+        # Only what has a lock beside it was made here: a folder of somebody else may be called the same.
+        names = {path.name.removesuffix(_LOCK_SUFFIX) for path in root.iterdir() if path.name.endswith(_LOCK_SUFFIX)}
     except (FileNotFoundError, NotADirectoryError):
         return ()
     for name in sorted(name for name in names if name.startswith(tuple(prefixes))):

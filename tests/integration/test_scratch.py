@@ -260,6 +260,15 @@ def test_clearing_a_folder_that_does_not_exist_is_no_error(tmp_path: Path) -> No
     assert clear_leftovers(tmp_path / "never") == ()
 
 
+def test_a_folder_that_only_has_such_a_name_is_somebody_elses(tmp_path: Path) -> None:
+    kept = [tmp_path / name / "file" for name in ("restore-tests", "dump-of-march", "server-notes")]
+    for path in kept:
+        path.parent.mkdir()
+        path.touch()
+    assert clear_leftovers(tmp_path) == ()
+    assert all(path.exists() for path in kept)
+
+
 # -- where it can live -------------------------------------------------------------------------------------------------
 
 
