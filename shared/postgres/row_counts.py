@@ -6,12 +6,16 @@ from typing import Any
 from psycopg import sql
 
 from shared.postgres.facts import Connection, TableFacts
+from shared.postgres.names import Name
 
 COUNTED_TABLE_BYTES = 64 << 20
 COUNTED_TOTAL_BYTES = 512 << 20
 """Tables are counted from the smallest on while these bounds last: a count reads the table, and a backup must not."""
 
 _AT_ONCE = 50
+_OTHER_FILES = """
+SELECT oid FROM pg_class WHERE oid = ANY(%s::oid[]) AND relfilenode IS DISTINCT FROM pg_relation_filenode(oid)
+"""  # the column is of the snapshot, the function looks at the present
 
 
 def read_row_counts(connection: Connection, tables: Iterable[TableFacts]) -> Mapping[int, int]:
@@ -22,7 +26,7 @@ def read_row_counts(connection: Connection, tables: Iterable[TableFacts]) -> Map
         tables: Those whose rows are dumped whole.
 
     Returns:
-        Rows by OID; large tables are left out.
+        Rows by OID; large tables are left out, and those that were emptied since the snapshot was taken.
     """
     chosen: list[TableFacts] = []
     left_bytes = COUNTED_TOTAL_BYTES
@@ -35,9 +39,17 @@ def read_row_counts(connection: Connection, tables: Iterable[TableFacts]) -> Map
     one = sql.SQL("SELECT {}::oid, count(*) FROM ONLY {}")
     for start in range(0, len(chosen), _AT_ONCE):
         query = sql.SQL(" UNION ALL ").join(
-            one.format(sql.Literal(table.oid), sql.Identifier(table.schema, table.name))
+            one.format(sql.Literal(table.oid), Name(table.schema, table.name))
             for table in chosen[start : start + _AT_ONCE]
         )
         rows: list[tuple[Any, ...]] = connection.execute(query).fetchall()
         counts |= {int(oid): int(count) for oid, count in rows}
+    for oid in _emptied_since(connection, list(counts)):
+        del counts[oid]
     return counts
+
+
+def _emptied_since(connection: Connection, oids: list[int]) -> list[int]:
+    """Name tables that have other files than in the snapshot: TRUNCATE is seen by every snapshot, older ones too."""
+    rows: list[tuple[Any, ...]] = connection.execute(_OTHER_FILES, (oids,)).fetchall()
+    return [int(row[0]) for row in rows]

@@ -13,6 +13,7 @@ from shared.postgres.facts import (
     read_tables,
 )
 from shared.postgres.roles import read_roles_sql, read_settings_sql
+from shared.postgres.row_counts import read_row_counts
 from shared.postgres.snapshot import open_snapshot
 from tests.support.copies import NASTY_SCHEMA, ServerWith, copy_columns_of_dump
 from tests.support.postgres_servers import CorpusDatabase, PostgresServer, run_file, run_sql
@@ -209,3 +210,21 @@ def test_database_settings_come_back_in_a_database_of_another_name(postgres_serv
     assert found == expected
     assert "7MB" in found
     assert "settings %I" not in found
+
+
+def test_rows_are_counted_in_the_snapshot_but_for_tables_that_were_emptied_since(database: DatabaseAddress) -> None:
+    run_sql(
+        database,
+        "CREATE TABLE kept AS SELECT generate_series(1, 9); CREATE TABLE emptied AS SELECT generate_series(1, 5);"
+        "CREATE TABLE refilled AS SELECT generate_series(1, 5)",
+    )
+    with open_snapshot(database) as snapshot:
+        tables = read_tables(snapshot.connection)
+        run_sql(
+            database,
+            "INSERT INTO kept VALUES (10); TRUNCATE emptied; "
+            "BEGIN; TRUNCATE refilled; INSERT INTO refilled VALUES (1); COMMIT",
+        )
+        counts = read_row_counts(snapshot.connection, tables)
+    names = {table.oid: table.name for table in tables}
+    assert {names[oid]: count for oid, count in counts.items()} == {"kept": 9}
