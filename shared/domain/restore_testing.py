@@ -13,26 +13,25 @@ class Pick(StrEnum):
     NAMED = "named"
 
 
-def choose_backup(backup_ids: Sequence[str], pick: Pick, choose: Callable[[Sequence[str]], str]) -> str | None:
+def choose_backup(oldest_first: Sequence[str], pick: Pick, choose: Callable[[Sequence[str]], str]) -> str | None:
     """Choose one of a source's complete backups.
 
     Args:
-        backup_ids: Ids, which sort by time; in any order.
+        oldest_first: Ids by recovery point; ids of one second do not sort by time themselves.
         pick: Newest, oldest or random.
         choose: Draws one of several; given, so that the choice can be repeated.
 
     Returns:
         The id, or None when there is no backup.
     """
-    ordered = sorted(backup_ids)
-    if not ordered:
+    if not oldest_first:
         return None
     match pick:
         case Pick.NEWEST:
-            return ordered[-1]
+            return oldest_first[-1]
         case Pick.OLDEST:
-            return ordered[0]
+            return oldest_first[0]
         case Pick.RANDOM:
-            return choose(ordered)
+            return choose(oldest_first)
         case Pick.NAMED:
             raise ValueError("a named backup is not chosen")

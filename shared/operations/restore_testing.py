@@ -7,7 +7,7 @@ could not be carried out (no server, no identity, a store that does not answer) 
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from shared.domain.manifest import Manifest
 from shared.domain.proof import Finding, NotMeasured, Severity, overall_outcome
 from shared.domain.restore_testing import Pick
 from shared.domain.source_checks import SourceChecks
-from shared.errors import DecryptionFailed, GoldcopyError, IntegrityProblem, Interrupted, ProgramFailed
+from shared.errors import CatalogProblem, DecryptionFailed, GoldcopyError, IntegrityProblem, Interrupted, ProgramFailed
 from shared.operations.evidence import keep_test
 from shared.operations.fetch import fetch_backup
 from shared.operations.meanwhile import Meanwhile
@@ -162,7 +162,11 @@ def run_restore_test(
     ) as run:
         test = _RestoreTest(request, place, now, on_progress)
         _record_start(catalog, test, run)
-        test.run()
+        try:
+            test.run()
+        except BaseException:
+            _record_interruption(catalog, test, now())
+            raise
         report = test.report()
         result = keep_test(place.repository, report.result, test.manifest_sha256)
         report = replace(report, result=result)
@@ -179,6 +183,13 @@ def _record_start(catalog: Catalog, test: "_RestoreTest", run: RunRow) -> None:
         now=test.started_at,
         run=run,
     )
+
+
+def _record_interruption(catalog: Catalog, test: "_RestoreTest", now: datetime) -> None:
+    """A test that somebody ended measured nothing; without this it would count as running for ever."""
+    test.note_interruption()
+    with suppress(CatalogProblem):  # what ended the test matters more
+        _record_end(catalog, test.report(), now)
 
 
 def _record_end(catalog: Catalog, report: RestoreTestReport, now: datetime) -> None:
@@ -246,6 +257,10 @@ class _RestoreTest:
             self._not_measured("restore-test", error.message)
         except (psycopg.Error, OSError) as error:
             self._not_measured("restore-test", str(error).splitlines()[0] if str(error) else type(error).__name__)
+
+    def note_interruption(self) -> None:
+        """Make the interruption part of the evidence."""
+        self._not_measured("restore-test", "the test was interrupted before it was done")
 
     def report(self) -> RestoreTestReport:
         """Add up the evidence."""

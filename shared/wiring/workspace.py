@@ -252,7 +252,7 @@ class Workspace:
         if subject is not None and subject not in self.sources and not rows:
             row = self._backup(subject)
             return row.source, row.id
-        chosen = choose_backup([row.id for row in rows], pick, SystemRandom().choice)
+        chosen = choose_backup([row.id for row in reversed(rows)], pick, SystemRandom().choice)
         if chosen is None:
             raise BackupUnknown(f"{source} has no complete backup", hint=f"Take one: goldcopy backup {source}")
         return source, chosen

@@ -4,10 +4,10 @@ import pytest
 
 from shared.domain.restore_testing import Pick, choose_backup
 
-IDS = ["20261121T020000Z-app-7f3a", "20261119T020000Z-app-1111", "20261120T020000Z-app-2222"]
+IDS = ["20261119T020000Z-app-1111", "20261121T020000Z-app-7f3a", "20261121T020000Z-app-2222"]
 
 
-@pytest.mark.parametrize(("pick", "chosen"), [(Pick.NEWEST, IDS[0]), (Pick.OLDEST, IDS[1]), (Pick.RANDOM, IDS[2])])
+@pytest.mark.parametrize(("pick", "chosen"), [(Pick.NEWEST, IDS[2]), (Pick.OLDEST, IDS[0]), (Pick.RANDOM, IDS[1])])
 def test_a_backup_is_chosen_by_time_or_by_lot(pick: Pick, chosen: str) -> None:
     assert choose_backup(IDS, pick, lambda ordered: ordered[1]) == chosen
 
