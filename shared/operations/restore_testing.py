@@ -24,12 +24,13 @@ from shared.domain.manifest import Manifest
 from shared.domain.proof import Finding, NotMeasured, Severity, overall_outcome
 from shared.domain.restore_testing import Pick
 from shared.domain.source_checks import SourceChecks
-from shared.errors import CatalogProblem, DecryptionFailed, GoldcopyError, IntegrityProblem, Interrupted, ProgramFailed
+from shared.errors import CatalogProblem, DecryptionFailed, GoldcopyError, IntegrityProblem, Interrupted
 from shared.operations.evidence import keep_test
 from shared.operations.fetch import fetch_backup
 from shared.operations.meanwhile import Meanwhile
 from shared.operations.progress import OnProgress, PhaseTimer, no_progress
 from shared.operations.proving import Proof, Restored, prove_restored
+from shared.operations.restore_ending import raise_if_cut
 from shared.operations.scratch_database import ScratchDatabase, open_scratch_database
 from shared.operations.scratch_space import require_bytes
 from shared.postgres.archive import read_toc
@@ -37,7 +38,6 @@ from shared.postgres.checks import run_checks
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.owned_folders import owned_folder
 from shared.postgres.restore import RestoreOptions, run_pg_restore, write_use_list
-from shared.postgres.restore_messages import RestoreMessage, Verdict
 from shared.postgres.restore_selection import depends_on_order, without_extensions
 from shared.postgres.tools import Toolset
 from shared.repository.layout import manifest_key
@@ -199,20 +199,6 @@ def _record_end(catalog: Catalog, report: RestoreTestReport, now: datetime) -> N
     catalog.record_restore_test(report.result, now)
 
 
-def _raise_if_cut(messages: Sequence[RestoreMessage]) -> None:
-    """Tell a server or a disk that gave up from a backup that does not restore; the latter has messages of its own.
-
-    Raises:
-        ProgramFailed: The restore ended early for a reason that says nothing about the backup.
-    """
-    verdicts = {message.verdict for message in messages}
-    if Verdict.FATAL in verdicts and Verdict.UNKNOWN not in verdicts:
-        text = next(message.text for message in messages if message.verdict is Verdict.FATAL)
-        raise ProgramFailed(
-            f"the restore to the scratch server was cut: {text}", hint="Look at the machine, then run it again."
-        )
-
-
 def _in_order(phases: dict[str, float]) -> dict[str, float]:
     return {name: phases[name] for name in PHASES if name in phases}
 
@@ -368,7 +354,7 @@ class _RestoreTest:
         self._phases |= run.phases_seconds
         if problem := scratch.problem():
             raise problem
-        _raise_if_cut(run.messages)
+        raise_if_cut(run.messages)
         self._proof.note_messages(run.messages)
         self._proof.findings += scratch.apply_settings(folder)
         for entry, reason in selection.left_out_of(toc):
