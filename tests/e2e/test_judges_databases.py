@@ -284,3 +284,40 @@ def test_a_check_that_reads_a_table_that_is_loaded_before_is_no_finding(
     source = postgres_server.new_database()
     run_sql(source, CHECK_READS_ANOTHER_TABLE.format("CHECK (is_good_rate(rate))").replace("zz_rates", "a_rates"))
     judge.proves(postgres_server, source)
+
+
+# -- many things ------------------------------------------------------------------------------------------------------
+
+MANY_TABLES = """
+DO $$ BEGIN FOR i IN 1..500 LOOP
+    EXECUTE format('CREATE TABLE t{batch}_%s (id serial PRIMARY KEY, a text, b int REFERENCES root)', i);
+    EXECUTE format('INSERT INTO t{batch}_%s (a) SELECT ''v'' || g FROM generate_series(1, %s) g', i, i % 20);
+END LOOP; END $$;
+"""
+MANY_LARGE_OBJECTS = """
+SELECT count(lo_from_bytea(g, convert_to(repeat('lo' || g, g % 40), 'UTF8')))
+FROM generate_series(20000, 20000 + {count} - 1) g
+"""
+
+
+@pytest.mark.slow
+def test_five_thousand_tables_do_not_become_five_thousand_objects(
+    judge: Judge, postgres_server: PostgresServer
+) -> None:
+    source = postgres_server.new_database()
+    run_sql(source, "CREATE TABLE root (id int PRIMARY KEY)")
+    for batch in range(10):  # one transaction has not enough locks for all
+        run_sql(source, MANY_TABLES.format(batch=batch))
+    manifest = judge.proves(postgres_server, source)
+    assert len(manifest.tables) == 5001
+    assert len(manifest.objects) < 20
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_large_objects_are_proven(judge: Judge, postgres_server: PostgresServer) -> None:
+    source = postgres_server.new_database()
+    run_sql(source, MANY_LARGE_OBJECTS.format(count=100_000))
+    run_sql(source, "CREATE TABLE one (id int); INSERT INTO one VALUES (1)")
+    manifest = judge.proves(postgres_server, source)
+    assert manifest.large_object_count == 100_000
+    assert len(manifest.objects) < 100
