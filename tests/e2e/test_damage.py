@@ -143,6 +143,7 @@ def test_every_accident_of_every_stored_file_is_found_and_named(scene: Scene) ->
                 missed.append(f"{accident.name} of {stored.kind_of(key)} {key}")
             tried[f"{stored.kind_of(key)}: {accident.kind}"] += 1
             stored.write(key, data)
+    print("\n".join(f"{count:>5} {what}" for what, count in sorted(tried.items())))
     assert missed == []
     assert tried.total() > 400
     assert scene.verify() == set()
