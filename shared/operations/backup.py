@@ -53,6 +53,7 @@ from shared.units import format_instant
 ATTEMPTS_WHEN_CHANGED = 3
 _PREVIOUS_MANIFESTS = 3
 _RUNS_LOOKED_AT = 50
+_STATEMENTS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +232,7 @@ class _BackupInTheMaking:
                 f"the backup of {request.source.name} would not be whole: "
                 + "; ".join(finding.message for finding in errors[:5])
                 + (f"; and {len(errors) - 5} more" if len(errors) > 5 else ""),
-                hint=errors[0].hint or f"Run `goldcopy check {request.source.name}` for all of it.",
+                hint=_remedy(preflight, request.source.name),
             )
         require_scratch_space(self._place.scratch_folder, preflight.estimated_bytes, request.source.dump)
         return toolset, preflight
@@ -348,6 +349,16 @@ def _moved(previous: Sequence[Manifest], database: str) -> tuple[str, ...]:
     if not previous or previous[0].server.database == database:
         return ()
     return (f"the database is {database}, and that of the last backup was {previous[0].server.database}",)
+
+
+def _remedy(preflight: Preflight, source: str) -> str:
+    """All statements that give the dump role what it lacks, where they are few; else where to find them."""
+    first = preflight.errors[0].hint
+    if len(preflight.errors) == 1 and first:
+        return first
+    if 0 < len(preflight.remedies) <= _STATEMENTS_SHOWN:
+        return f"Run: {' '.join(preflight.remedies)} Then see `goldcopy check {source}`."
+    return f"{first} Run `goldcopy check {source}` for all of it.".strip()
 
 
 def _facts_files(facts: SourceFacts) -> dict[str, bytes]:

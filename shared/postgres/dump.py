@@ -305,7 +305,7 @@ class RunningDump:
         free = os.statvfs(self._folder if self._folder.exists() else self._folder.parent)
         if free.f_bavail * free.f_frsize < _MINIMUM_FREE_BYTES:
             raise SpaceExhausted(
-                f"the disk of the scratch folder {self._folder.parent} is almost full",
+                f"the disk of the scratch folder {self._folder.parent.parent} is almost full",
                 hint="Free space there, or point `[scratch] folder` to a larger disk, and run the backup again.",
             )
 

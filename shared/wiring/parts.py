@@ -129,7 +129,8 @@ class Parts:
 
     def address(self, source: str) -> DatabaseAddress:
         """How to reach a source."""
-        return self.address_of(self.config.source_url(source), self.config.source(source).kind)
+        kind = self.config.source(source).kind
+        return self.address_of(self.config.source_url(source), kind, key=f"sources.{source}.url")
 
     def known_address(self, source: str) -> DatabaseAddress | None:
         """How to reach a source, or None where this machine does not know (it only restores, or the source is gone)."""
@@ -137,9 +138,12 @@ class Parts:
             return self.address(source)
         return None
 
-    def address_of(self, url: str, kind: SourceKind = SourceKind.POSTGRES) -> DatabaseAddress:
-        """Read a URL and add the rules of the place behind it."""
-        address = DatabaseAddress.from_url(url)
+    def address_of(self, url: str, kind: SourceKind = SourceKind.POSTGRES, *, key: str) -> DatabaseAddress:
+        """Read a URL, which stands at `key`, and add the rules of the place behind it."""
+        try:
+            address = DatabaseAddress.from_url(url)
+        except ConfigInvalid as error:
+            raise ConfigInvalid(f"{key}: {error.message}", hint=error.hint) from None
         if kind is SourceKind.SUPABASE or is_supabase_host(address.parameters.get("host", "")):
             return address.with_defaults(**connection_defaults(address.parameters.get("host", "")))
         return address
@@ -147,7 +151,9 @@ class Parts:
     def scratch_address(self) -> DatabaseAddress | None:
         """The configured server for restore tests, or None for a throwaway one."""
         reference = self.config.file.scratch.url
-        return self.address_of(self.config.references.text(reference, key="scratch.url")) if reference else None
+        if not reference:
+            return None
+        return self.address_of(self.config.references.text(reference, key="scratch.url"), key="scratch.url")
 
     def close(self) -> None:
         """Close what was opened."""

@@ -185,7 +185,7 @@ class Workspace:
         request = RestoreRequest(
             source=row.source,
             backup_id=row.id,
-            destination=parts.address_of(parts.config.references.text(to, key="--to")),
+            destination=parts.address_of(parts.config.references.text(to, key="--to"), key="--to"),
             source_address=parts.known_address(row.source),
             tables=tuple(tables),
             reason=reason,

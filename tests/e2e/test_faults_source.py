@@ -44,7 +44,7 @@ def test_a_url_that_cannot_be_read_is_a_problem_of_the_configuration(make_site: 
     site = make_site(app=DatabaseAddress({"host": "x"}))
     (site.folder / "app-url.txt").write_text(url)
     ended = site.goldcopy("backup", "app", "--json")
-    refused(site, ended, 2, words, kind="ConfigInvalid")
+    refused(site, ended, 2, words, "sources.app.url", kind="ConfigInvalid")
     assert SECRET not in ended.stdout + ended.stderr
 
 
@@ -60,11 +60,17 @@ def test_a_dump_that_would_be_partial_names_the_table_and_the_grant(
     no_leak(site, checked)
     assert checked.exit_code == 1
     assert any("GRANT SELECT ON TABLE public.shut" in finding["hint"] for finding in checked.document["findings"])
+    run_sql(
+        database,
+        f"create table filtered (); alter table filtered enable row level security;grant select on filtered to {role}",
+    )
     plain = site.goldcopy("backup", "app")
     no_leak(site, plain)
     assert (plain.exit_code, plain.stdout) == (3, "")
-    assert "GRANT SELECT ON TABLE public.shut" in plain.stderr
-    run_sql(database, f"grant select on shut to {role}; alter table shut enable row level security")
+    assert f"Run: GRANT SELECT ON TABLE public.shut TO {role}; ALTER ROLE {role} BYPASSRLS;" in plain.stderr
+    run_sql(
+        database, f"drop table filtered; grant select on shut to {role}; alter table shut enable row level security"
+    )
     error = refused(site, site.goldcopy("backup", "app", "--json"), 3, "public.shut", kind="PreflightRefused")
     assert f"ALTER ROLE {role} BYPASSRLS" in error["hint"]
 
