@@ -2,11 +2,9 @@
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psycopg
 from psycopg import abc, conninfo, pq
@@ -14,10 +12,14 @@ from psycopg.adapt import Loader
 
 from shared.errors import ConfigInvalid
 from shared.postgres.connection_errors import explain_connection_failure
+from shared.postgres.owned_folders import owned_file
 from shared.postgres.process import minimal_environment
 
 SERVICE = "goldcopy"
 """Children connect to `service=goldcopy`; the service file is theirs alone."""
+
+SERVICE_FILES = "goldcopy-*.conf"
+"""Names of service files; no password is ever in one."""
 
 CHILD_SETTINGS = {"bytea_output": "hex", "lc_monetary": "C"}
 """Settings that change COPY text and that pg_dump and pg_restore do not set themselves."""
@@ -197,10 +199,8 @@ class DatabaseAddress:
                 environment[_ENVIRONMENT_NAMES[name]] = value
             else:
                 lines.append(f"{name}={value}")
-        with tempfile.NamedTemporaryFile("w", prefix="goldcopy-", suffix=".conf", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-            file.flush()
-            yield environment | {"PGSERVICEFILE": str(Path(file.name))}
+        with owned_file(SERVICE_FILES, "\n".join(lines) + "\n") as path:
+            yield environment | {"PGSERVICEFILE": str(path)}
 
     def _libpq(self) -> dict[str, str]:
         return {**_DEFAULTS, **self.parameters}

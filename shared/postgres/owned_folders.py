@@ -11,6 +11,8 @@ import os
 import shutil
 import signal
 import socket
+import stat
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +85,40 @@ def clear_unowned(root: Path, prefixes: Sequence[str]) -> tuple[Path, ...]:
                 remove_folder(folder)
                 cleared.append(folder)
     return tuple(cleared)
+
+
+@contextmanager
+def owned_file(pattern: str, text: str) -> Iterator[Path]:
+    """Keep a temporary file for the time of the block, readable by us alone; see `clear_unowned_files`.
+
+    Args:
+        pattern: Its name, with a `*` for what makes it unique.
+        text: What it holds.
+    """
+    prefix, suffix = pattern.split("*")
+    while True:
+        descriptor, name = tempfile.mkstemp(suffix, prefix)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if _is_at(descriptor, Path(name)):
+            break
+        os.close(descriptor)  # somebody who clears leftovers was faster than our lock
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def clear_unowned_files(pattern: str) -> None:
+    """Remove temporary files of ours whose owner is gone."""
+    for path in Path(tempfile.gettempdir()).glob(pattern):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 def lock_path(folder: Path) -> Path:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.errors import ProgramFailed, SpaceExhausted
-from shared.postgres.owned_folders import clear_unowned, hold_folder
+from shared.postgres.connection import SERVICE_FILES
+from shared.postgres.owned_folders import clear_unowned, clear_unowned_files, hold_folder
 from shared.postgres.process import OsUser
 from shared.postgres.tools_probe import Toolset
 
@@ -122,6 +123,7 @@ def clear_leftovers(folder: Path) -> tuple[str, ...]:
     for root in (folder.absolute(), _fallback_path()):
         cleared += [f"scratch server {path}" for path in clear_unowned(root, ("server-",))]
         clear_unowned(root, (UNFINISHED_TEMPLATE,))
+    clear_unowned_files(SERVICE_FILES)
     return tuple(cleared)
 
 

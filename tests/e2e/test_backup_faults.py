@@ -69,9 +69,8 @@ def test_a_source_that_cannot_be_reached_is_named(
 def test_a_url_that_is_none_is_a_configuration_error(make_site: MakeSite) -> None:
     site = make_site()
     (site.folder / "url.txt").write_text("http://user:hidden-word@example.org/")
-    site.config_path.open("a").write(
-        '\n[sources.app]\nurl = "file:url.txt"\n[sources.lost]\nurl = "env:NOT_SET_HERE"\n'
-    )
+    with site.config_path.open("a") as config:
+        config.write('\n[sources.app]\nurl = "file:url.txt"\n[sources.lost]\nurl = "env:NOT_SET_HERE"\n')
     ended = site.goldcopy("backup", "app", "--json")
     refused(ended, 2, "postgresql://")
     assert "hidden-word" not in ended.stdout + ended.stderr
@@ -323,7 +322,8 @@ def test_too_small_a_scratch_disk_is_refused_before_the_start(
     make_site: MakeSite, filled: DatabaseAddress, small_disk: Path
 ) -> None:
     site = make_site(app=filled)
-    site.config_path.open("a").write(f'\n[scratch]\nfolder = "{small_disk}"\n')
+    with site.config_path.open("a") as config:
+        config.write(f'\n[scratch]\nfolder = "{small_disk}"\n')
     (small_disk / "ballast").write_bytes(b"x" * 120_000_000)
     refused(site.goldcopy("backup", "app", "--json"), 3, "scratch", str(small_disk))
 

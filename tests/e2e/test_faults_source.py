@@ -110,8 +110,9 @@ def test_what_is_excluded_on_purpose_is_recorded_and_shown_and_the_rest_is_prove
 
 def test_an_exclusion_that_fits_nothing_is_refused(make_site: MakeSite, database: DatabaseAddress) -> None:
     site = make_site()
-    site.add_source("app", database, 'exclude = [{ table = "public.tpyo", reason = "a typing error" }]')
-    refused(site, site.goldcopy("backup", "app", "--json"), 3, "public.tpyo", "does not exist", kind="PreflightRefused")
+    site.add_source("app", database, 'exclude = [{ table = "public.nosuch", reason = "never was there" }]')
+    result = site.goldcopy("backup", "app", "--json")
+    refused(site, result, 3, "public.nosuch", "does not exist", kind="PreflightRefused")
 
 
 def test_weird_names_are_backed_up_proven_and_restored(make_site: MakeSite, postgres_server: PostgresServer) -> None:

@@ -3,13 +3,14 @@
 import signal
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from shared.errors import SpaceExhausted
-from shared.postgres.owned_folders import clear_unowned, lock_path, owned_folder
+from shared.postgres.owned_folders import clear_unowned, clear_unowned_files, lock_path, owned_file, owned_folder
 from shared.postgres.scratch import clear_leftovers
 from tests.support.faults import await_true
 
@@ -64,6 +65,16 @@ def test_owners_begin_and_end_unharmed_while_others_clear(tmp_path: Path) -> Non
         owning = [pool.submit(own, number) for number in range(200)]
         assert all(owned.result() for owned in owning)
         assert all(cleared.result() == () for cleared in clearing)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_file_is_its_owners_until_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "goldcopy-of-a-dead-one.conf").touch()
+    with owned_file("goldcopy-*.conf", "host=db") as path:
+        assert path.stat().st_mode & 0o777 == 0o600
+        clear_unowned_files("goldcopy-*.conf")
+        assert [kept.read_text() for kept in tmp_path.iterdir()] == ["host=db"]
     assert list(tmp_path.iterdir()) == []
 
 
