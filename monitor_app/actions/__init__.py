@@ -1,0 +1,1 @@
+"""The command layer: the only way in which the app changes anything."""

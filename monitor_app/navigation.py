@@ -1,0 +1,38 @@
+"""The table of pages: a page is in the menu when it stands here. The first one lives at `/`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "app_pages"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the menu.
+
+    Attributes:
+        file: Name of its script in app_pages/, which is its address too.
+        title: Its name in the menu.
+        icon: A Material symbol of the bundled font.
+        question: What it answers; shown as the menu's help.
+    """
+
+    file: str
+    title: str
+    icon: str
+    question: str
+
+    @property
+    def path(self) -> Path:
+        """The script."""
+        return FOLDER / f"{self.file}.py"
+
+    @property
+    def address(self) -> str:
+        """The page's path in the URL."""
+        return self.file.replace("_", "-")
+
+
+PAGES = (
+    Page("history", "Backup history", ":material/history:", "Which backups are there, and what does each one hold?"),
+)
