@@ -52,6 +52,7 @@ def facts_of_manifest(manifest: Manifest, manifest_sha256: str) -> BackupFacts:
                 rows=table.rows,
                 plain_bytes=table.plain_bytes,
                 fingerprint=table.fingerprint,
+                partition_root=clean_text(table.partition_root),
             )
             for table in manifest.tables
         ),
@@ -95,6 +96,7 @@ def read_tables(connection: Connection, backup_id: str) -> tuple[TableRow, ...]:
             rows=row.rows,
             plain_bytes=row.plain_bytes,
             fingerprint=row.fingerprint,
+            partition_root=row.partition_root,
         )
         for row in rows
     )

@@ -11,6 +11,7 @@ import socket
 from types import TracebackType
 from typing import Self
 
+from shared.catalog.anomaly_reader import AnomalyReader
 from shared.catalog.claims import RunClaims
 from shared.catalog.cleanup_writer import CleanupWriter
 from shared.catalog.connection import Database, open_database
@@ -22,7 +23,16 @@ from shared.catalog.reconciliation import Reconciliation
 from shared.catalog.writer import BackupWriter
 
 
-class Catalog(BackupReader, HistoryReader, BackupWriter, EvidenceWriter, CleanupWriter, RunClaims, Reconciliation):
+class Catalog(
+    BackupReader,
+    HistoryReader,
+    AnomalyReader,
+    BackupWriter,
+    EvidenceWriter,
+    CleanupWriter,
+    RunClaims,
+    Reconciliation,
+):
     """The metadata store; safe to use from several threads and processes at once.
 
     Every method is one transaction and raises `CatalogProblem` where the database cannot be reached or used.

@@ -7,11 +7,23 @@ package as the frozen dataclasses of `records`. The migrations build the same sc
 from datetime import date, datetime
 from typing import Any, cast
 
-from sqlalchemy import JSON, BigInteger, Column, Date, Float, ForeignKey, Index, Integer, MetaData, Table, false, text
+from sqlalchemy import BigInteger, Column, Date, ForeignKey, Index, MetaData, Table, false, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from shared.catalog.columns import Instant, RowNumber, Text
+from shared.catalog.columns import Text
+from shared.catalog.fields import (
+    bytes_field,
+    code_field,
+    count_field,
+    instant_field,
+    json_field,
+    number_key,
+    ordinal_key,
+    run_number_field,
+    seconds_field,
+    text_field,
+)
 
 METADATA = MetaData(
     naming_convention={
@@ -29,56 +41,12 @@ class CatalogTable(SQLModel, registry=registry(metadata=METADATA)):
     metadata = METADATA
 
 
-def _text(*, key: bool = False, references: str = "", index: bool = False) -> Any:
-    links = [ForeignKey(references)] if references else []
-    default = None if key or references else ""
-    return Field(
-        sa_column=Column(Text(), *links, primary_key=key, index=index or None, default=default, nullable=False)
-    )
-
-
-def _bytes() -> Any:
-    return Field(sa_column=Column(BigInteger(), default=0, nullable=False))
-
-
-def _count() -> Any:
-    return Field(sa_column=Column(Integer(), default=0, nullable=False))
-
-
-def _code() -> Any:
-    return Field(sa_column=Column(Integer(), nullable=True))
-
-
-def _seconds() -> Any:
-    return Field(sa_column=Column(Float(), nullable=True))
-
-
-def _instant(*, optional: bool = True) -> Any:
-    return Field(sa_column=Column(Instant(), nullable=optional))
-
-
-def _json(empty: type[dict[str, Any]] | type[list[Any]]) -> Any:
-    return Field(sa_column=Column(JSON(), default=empty, nullable=False))
-
-
-def _number() -> Any:
-    return Field(sa_column=Column(RowNumber, primary_key=True, autoincrement=True))
-
-
-def _ordinal() -> Any:
-    return Field(sa_column=Column(Integer(), primary_key=True, autoincrement=False))
-
-
-def _run_number() -> Any:
-    return Field(sa_column=Column(BigInteger(), index=True, nullable=True))
-
-
 class Source(CatalogTable, table=True):
     """One database we protect; its row is what writers about this source lock first."""
 
-    name: str = _text(key=True)
-    kind: str = _text()
-    registered_at: datetime = _instant(optional=False)
+    name: str = text_field(key=True)
+    kind: str = text_field()
+    registered_at: datetime = instant_field(optional=False)
 
 
 class Backup(CatalogTable, table=True):
@@ -90,38 +58,38 @@ class Backup(CatalogTable, table=True):
         Index("ix_backup_started", "started_at", "id"),
     )
 
-    id: str = _text(key=True)
-    source: str = _text(references="source.name")
-    kind: str = _text()
-    status: str = _text()
-    reason: str = _text()
-    run_id: int | None = _run_number()
-    started_at: datetime = _instant(optional=False)
-    recovery_point_at: datetime | None = _instant()
-    finished_at: datetime | None = _instant()
-    duration_seconds: float | None = _seconds()
-    dumped_bytes: int = _bytes()
-    stored_bytes: int = _bytes()
-    new_bytes: int = _bytes()
-    table_count: int = _count()
-    row_count: int = _bytes()
-    object_count: int = _count()
-    large_object_count: int = _bytes()
-    server_version: str = _text()
-    client_version: str = _text()
-    tool_version: str = _text()
-    snapshot_id: str = _text()
-    lsn: str = _text()
-    manifest_sha256: str = _text()
-    warnings: list[str] = _json(list)
-    excluded: list[dict[str, str]] = _json(list)
-    durations: dict[str, float] = _json(dict)
-    proven_at: datetime | None = _instant()
-    test_outcome: str = _text()
-    damaged_at: datetime | None = _instant()
-    anomaly: str = _text()
-    error_code: int | None = _code()
-    error_message: str = _text()
+    id: str = text_field(key=True)
+    source: str = text_field(references="source.name")
+    kind: str = text_field()
+    status: str = text_field()
+    reason: str = text_field()
+    run_id: int | None = run_number_field()
+    started_at: datetime = instant_field(optional=False)
+    recovery_point_at: datetime | None = instant_field()
+    finished_at: datetime | None = instant_field()
+    duration_seconds: float | None = seconds_field()
+    dumped_bytes: int = bytes_field()
+    stored_bytes: int = bytes_field()
+    new_bytes: int = bytes_field()
+    table_count: int = count_field()
+    row_count: int = bytes_field()
+    object_count: int = count_field()
+    large_object_count: int = bytes_field()
+    server_version: str = text_field()
+    client_version: str = text_field()
+    tool_version: str = text_field()
+    snapshot_id: str = text_field()
+    lsn: str = text_field()
+    manifest_sha256: str = text_field()
+    warnings: list[str] = json_field(list)
+    excluded: list[dict[str, str]] = json_field(list)
+    durations: dict[str, float] = json_field(dict)
+    proven_at: datetime | None = instant_field()
+    test_outcome: str = text_field()
+    damaged_at: datetime | None = instant_field()
+    anomaly: str = text_field()
+    error_code: int | None = code_field()
+    error_message: str = text_field()
 
 
 class BackupTable(CatalogTable, table=True):
@@ -129,13 +97,14 @@ class BackupTable(CatalogTable, table=True):
 
     __tablename__ = "backup_table"
 
-    backup_id: str = _text(key=True, references="backup.id")
-    ordinal: int = _ordinal()
-    schema_name: str = _text()
-    table_name: str = _text()
-    rows: int = _bytes()
-    plain_bytes: int = _bytes()
-    fingerprint: str = _text()
+    backup_id: str = text_field(key=True, references="backup.id")
+    ordinal: int = ordinal_key()
+    schema_name: str = text_field()
+    table_name: str = text_field()
+    rows: int = bytes_field()
+    plain_bytes: int = bytes_field()
+    fingerprint: str = text_field()
+    partition_root: str = Field(sa_column=Column(Text(), default="", server_default=text("''"), nullable=False))
 
 
 class StoredObject(CatalogTable, table=True):
@@ -144,14 +113,14 @@ class StoredObject(CatalogTable, table=True):
     __tablename__ = "stored_object"
     __table_args__ = (Index("ix_stored_object_source_bytes", "source", "stored_bytes"),)
 
-    id: int | None = _number()
+    id: int | None = number_key()
     key: str = Field(sa_column=Column(Text(), unique=True, nullable=False))
-    source: str = _text(references="source.name")
-    stored_bytes: int = _bytes()
-    sha256: str = _text()
-    first_backup_id: str = _text()
-    damaged_at: datetime | None = _instant()
-    damage: str = _text()
+    source: str = text_field(references="source.name")
+    stored_bytes: int = bytes_field()
+    sha256: str = text_field()
+    first_backup_id: str = text_field()
+    damaged_at: datetime | None = instant_field()
+    damage: str = text_field()
 
 
 class BackupObject(CatalogTable, table=True):
@@ -163,7 +132,7 @@ class BackupObject(CatalogTable, table=True):
         {"sqlite_with_rowid": False},
     )
 
-    backup_id: str = _text(key=True, references="backup.id")
+    backup_id: str = text_field(key=True, references="backup.id")
     object_id: int = Field(
         sa_column=Column(BigInteger(), ForeignKey("stored_object.id"), primary_key=True, autoincrement=False)
     )
@@ -175,21 +144,21 @@ class RestoreTest(CatalogTable, table=True):
     __tablename__ = "restore_test"
     __table_args__ = (Index("ix_restore_test_source_started", "source", "started_at"),)
 
-    id: str = _text(key=True)
-    backup_id: str = _text(references="backup.id", index=True)
-    source: str = _text(references="source.name")
-    run_id: int | None = _run_number()
-    picked: str = _text()
-    outcome: str = _text()
-    started_at: datetime = _instant(optional=False)
-    finished_at: datetime | None = _instant()
-    phases: dict[str, float] = _json(dict)
-    recovery_time_seconds: float | None = _seconds()
-    tables_proven: int = _count()
-    rows_proven: int = _bytes()
-    source_version: str = _text()
-    scratch_version: str = _text()
-    tool_version: str = _text()
+    id: str = text_field(key=True)
+    backup_id: str = text_field(references="backup.id", index=True)
+    source: str = text_field(references="source.name")
+    run_id: int | None = run_number_field()
+    picked: str = text_field()
+    outcome: str = text_field()
+    started_at: datetime = instant_field(optional=False)
+    finished_at: datetime | None = instant_field()
+    phases: dict[str, float] = json_field(dict)
+    recovery_time_seconds: float | None = seconds_field()
+    tables_proven: int = count_field()
+    rows_proven: int = bytes_field()
+    source_version: str = text_field()
+    scratch_version: str = text_field()
+    tool_version: str = text_field()
 
 
 class RestoreTestFinding(CatalogTable, table=True):
@@ -197,28 +166,28 @@ class RestoreTestFinding(CatalogTable, table=True):
 
     __tablename__ = "restore_test_finding"
 
-    restore_test_id: str = _text(key=True, references="restore_test.id")
-    ordinal: int = _ordinal()
-    check_name: str = _text()
-    severity: str = _text()
-    object_name: str = _text()
-    message: str = _text()
-    hint: str = _text()
+    restore_test_id: str = text_field(key=True, references="restore_test.id")
+    ordinal: int = ordinal_key()
+    check_name: str = text_field()
+    severity: str = text_field()
+    object_name: str = text_field()
+    message: str = text_field()
+    hint: str = text_field()
 
 
 class Verification(CatalogTable, table=True):
     """One run of verify; `backup_id` is empty when it read more than one backup."""
 
-    id: int | None = _number()
-    source: str = _text(index=True)
-    backup_id: str = _text()
-    outcome: str = _text()
-    started_at: datetime = _instant(optional=False)
-    finished_at: datetime = _instant(optional=False)
-    objects_checked: int = _count()
-    bytes_checked: int = _bytes()
-    findings: list[dict[str, str]] = _json(list)
-    not_measured: list[dict[str, str]] = _json(list)
+    id: int | None = number_key()
+    source: str = text_field(index=True)
+    backup_id: str = text_field()
+    outcome: str = text_field()
+    started_at: datetime = instant_field(optional=False)
+    finished_at: datetime = instant_field(optional=False)
+    objects_checked: int = count_field()
+    bytes_checked: int = bytes_field()
+    findings: list[dict[str, str]] = json_field(list)
+    not_measured: list[dict[str, str]] = json_field(list)
 
 
 class Hold(CatalogTable, table=True):
@@ -235,14 +204,14 @@ class Hold(CatalogTable, table=True):
         ),
     )
 
-    id: int | None = _number()
-    backup_id: str = _text(references="backup.id")
-    owner: str = _text()
-    reason: str = _text()
-    placed_at: datetime = _instant(optional=False)
-    released_at: datetime | None = _instant()
-    released_by: str = _text()
-    release_reason: str = _text()
+    id: int | None = number_key()
+    backup_id: str = text_field(references="backup.id")
+    owner: str = text_field()
+    reason: str = text_field()
+    placed_at: datetime = instant_field(optional=False)
+    released_at: datetime | None = instant_field()
+    released_by: str = text_field()
+    release_reason: str = text_field()
 
 
 class CleanupAction(CatalogTable, table=True):
@@ -250,15 +219,15 @@ class CleanupAction(CatalogTable, table=True):
 
     __tablename__ = "cleanup_action"
 
-    id: int | None = _number()
-    run_id: int | None = _run_number()
-    backup_id: str = _text(references="backup.id", index=True)
-    source: str = _text(references="source.name")
-    reason: str = _text()
-    state: str = _text(index=True)
-    freed_bytes: int = _bytes()
-    planned_at: datetime = _instant(optional=False)
-    updated_at: datetime = _instant(optional=False)
+    id: int | None = number_key()
+    run_id: int | None = run_number_field()
+    backup_id: str = text_field(references="backup.id", index=True)
+    source: str = text_field(references="source.name")
+    reason: str = text_field()
+    state: str = text_field(index=True)
+    freed_bytes: int = bytes_field()
+    planned_at: datetime = instant_field(optional=False)
+    updated_at: datetime = instant_field(optional=False)
 
 
 class Run(CatalogTable, table=True):
@@ -276,21 +245,21 @@ class Run(CatalogTable, table=True):
         Index("ix_run_started", "started_at", "id"),
     )
 
-    id: int | None = _number()
-    operation: str = _text()
-    source: str = _text()
-    backup_id: str = _text()
+    id: int | None = number_key()
+    operation: str = text_field()
+    source: str = text_field()
+    backup_id: str = text_field()
     exclusive: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-    state: str = _text()
-    started_at: datetime = _instant(optional=False)
-    finished_at: datetime | None = _instant()
-    heartbeat_at: datetime = _instant(optional=False)
-    host: str = _text()
-    pid: int = _count()
-    process_started: str = _text()
-    run_reference: str = _text()
-    error_code: int | None = _code()
-    error_message: str = _text()
+    state: str = text_field()
+    started_at: datetime = instant_field(optional=False)
+    finished_at: datetime | None = instant_field()
+    heartbeat_at: datetime = instant_field(optional=False)
+    host: str = text_field()
+    pid: int = count_field()
+    process_started: str = text_field()
+    run_reference: str = text_field()
+    error_code: int | None = code_field()
+    error_message: str = text_field()
 
 
 class AuditEntry(CatalogTable, table=True):
@@ -299,14 +268,14 @@ class AuditEntry(CatalogTable, table=True):
     __tablename__ = "audit_entry"
 
     seq: int = Field(sa_column=Column(BigInteger(), primary_key=True, autoincrement=False))
-    at: datetime = _instant(optional=False)
-    actor: str = _text()
-    action: str = _text()
-    object: str = _text()
-    reason: str = _text()
-    details: dict[str, Any] = _json(dict)
-    previous_hash: str = _text()
-    hash: str = _text()
+    at: datetime = instant_field(optional=False)
+    actor: str = text_field()
+    action: str = text_field()
+    object: str = text_field()
+    reason: str = text_field()
+    details: dict[str, Any] = json_field(dict)
+    previous_hash: str = text_field()
+    hash: str = text_field()
 
 
 class SourceStatus(CatalogTable, table=True):
@@ -314,37 +283,37 @@ class SourceStatus(CatalogTable, table=True):
 
     __tablename__ = "source_status"
 
-    source: str = _text(key=True, references="source.name")
-    newest_complete_id: str = _text()
-    newest_complete_at: datetime | None = _instant()
-    newest_complete_finished_at: datetime | None = _instant()
-    newest_complete_seconds: float | None = _seconds()
-    newest_complete_dumped_bytes: int = _bytes()
-    newest_complete_stored_bytes: int = _bytes()
-    newest_proven_id: str = _text()
-    newest_proven_at: datetime | None = _instant()
-    newest_proven_tested_at: datetime | None = _instant()
-    running_id: str = _text()
-    running_since: datetime | None = _instant()
-    last_failure_id: str = _text()
-    last_failure_at: datetime | None = _instant()
-    last_failure_code: int | None = _code()
-    last_failure_message: str = _text()
-    failures_since_complete: int = _count()
-    last_test_id: str = _text()
-    last_test_at: datetime | None = _instant()
-    last_test_outcome: str = _text()
-    last_passed_test_id: str = _text()
-    last_passed_test_at: datetime | None = _instant()
-    last_passed_test_dumped_bytes: int = _bytes()
-    recovery_time_seconds: float | None = _seconds()
-    last_verified_at: datetime | None = _instant()
-    last_verified_outcome: str = _text()
-    backup_count: int = _count()
-    held_count: int = _count()
-    damaged_count: int = _count()
-    stored_bytes: int = _bytes()
-    updated_at: datetime = _instant(optional=False)
+    source: str = text_field(key=True, references="source.name")
+    newest_complete_id: str = text_field()
+    newest_complete_at: datetime | None = instant_field()
+    newest_complete_finished_at: datetime | None = instant_field()
+    newest_complete_seconds: float | None = seconds_field()
+    newest_complete_dumped_bytes: int = bytes_field()
+    newest_complete_stored_bytes: int = bytes_field()
+    newest_proven_id: str = text_field()
+    newest_proven_at: datetime | None = instant_field()
+    newest_proven_tested_at: datetime | None = instant_field()
+    running_id: str = text_field()
+    running_since: datetime | None = instant_field()
+    last_failure_id: str = text_field()
+    last_failure_at: datetime | None = instant_field()
+    last_failure_code: int | None = code_field()
+    last_failure_message: str = text_field()
+    failures_since_complete: int = count_field()
+    last_test_id: str = text_field()
+    last_test_at: datetime | None = instant_field()
+    last_test_outcome: str = text_field()
+    last_passed_test_id: str = text_field()
+    last_passed_test_at: datetime | None = instant_field()
+    last_passed_test_dumped_bytes: int = bytes_field()
+    recovery_time_seconds: float | None = seconds_field()
+    last_verified_at: datetime | None = instant_field()
+    last_verified_outcome: str = text_field()
+    backup_count: int = count_field()
+    held_count: int = count_field()
+    damaged_count: int = count_field()
+    stored_bytes: int = bytes_field()
+    updated_at: datetime = instant_field(optional=False)
 
 
 class BackupDay(CatalogTable, table=True):
@@ -353,13 +322,13 @@ class BackupDay(CatalogTable, table=True):
     __tablename__ = "backup_day"
     __table_args__ = (Index("ix_backup_day_covering", "day", "source", "ok", "failed", "bytes_ok", "anomaly"),)
 
-    source: str = _text(key=True, references="source.name")
+    source: str = text_field(key=True, references="source.name")
     day: date = Field(sa_column=Column(Date(), primary_key=True))
-    ok: int = _count()
-    failed: int = _count()
-    bytes_ok: int = _bytes()
-    new_bytes: int = _bytes()
-    anomaly: int = _count()
+    ok: int = count_field()
+    failed: int = count_field()
+    bytes_ok: int = bytes_field()
+    new_bytes: int = bytes_field()
+    anomaly: int = count_field()
 
 
 class FleetDay(CatalogTable, table=True):
@@ -368,11 +337,11 @@ class FleetDay(CatalogTable, table=True):
     __tablename__ = "fleet_day"
 
     day: date = Field(sa_column=Column(Date(), primary_key=True))
-    ok: int = _count()
-    failed: int = _count()
-    bytes_ok: int = _bytes()
-    new_bytes: int = _bytes()
-    anomaly: int = _count()
+    ok: int = count_field()
+    failed: int = count_field()
+    bytes_ok: int = bytes_field()
+    new_bytes: int = bytes_field()
+    anomaly: int = count_field()
 
 
 def table_of(model: type[CatalogTable]) -> Table:

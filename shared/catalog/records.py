@@ -88,13 +88,14 @@ class BackupRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRow:
-    """One table's rows in a backup."""
+    """One table's rows in a backup; `partition_root` is the outermost partitioned parent's name, else empty."""
 
     schema: str
     name: str
     rows: int
     plain_bytes: int
     fingerprint: str
+    partition_root: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -215,6 +215,7 @@ def _write_tables(connection: Connection, backup_id: str, tables: Sequence[Table
             "rows": table.rows,
             "plain_bytes": table.plain_bytes,
             "fingerprint": table.fingerprint,
+            "partition_root": table.partition_root,
         }
         for ordinal, table in enumerate(tables)
     ]
