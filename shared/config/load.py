@@ -55,7 +55,16 @@ class Config:
     @property
     def catalog_url(self) -> str:
         """The metadata store's URL; a relative SQLite path counts from the file's folder. May hold a password."""
-        url = self.references.text(self.file.catalog.url, key="catalog.url")
+        return self._database_url(self.file.catalog.url, key="catalog.url")
+
+    @property
+    def app_catalog_url(self) -> str:
+        """The same for the app's own login, which may only read; the catalog's URL where none is named."""
+        given = self.file.app.catalog_url
+        return self._database_url(given, key="app.catalog_url") if given else self.catalog_url
+
+    def _database_url(self, value: str, *, key: str) -> str:
+        url = self.references.text(value, key=key)
         prefix = "sqlite:///"
         if url.startswith(prefix) and not url.startswith("sqlite:////"):
             return f"{prefix}{self.references.path(url.removeprefix(prefix))}"

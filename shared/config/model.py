@@ -213,6 +213,29 @@ class SourceSection(Section):
         )
 
 
+class SignInSection(Section):
+    """The OpenID Connect provider that says who somebody is."""
+
+    metadata_url: str
+    client_id: str
+    client_secret: str
+    cookie_secret: str
+    session_age: Duration = timedelta(hours=12)
+
+
+class AppSection(Section):
+    """The monitoring app."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8501, ge=1, le=65535)
+    url: str | None = None
+    allowed_hosts: list[str] = []
+    catalog_url: str | None = None
+    prefect_url: str | None = None
+    stale_after: Duration = timedelta(hours=1)
+    sign_in: SignInSection | None = None
+
+
 class ConfigFile(Section):
     """The whole file."""
 
@@ -221,4 +244,5 @@ class ConfigFile(Section):
     scratch: ScratchSection = ScratchSection()
     tools: ToolsSection = ToolsSection()
     limits: LimitsSection = LimitsSection()
+    app: AppSection = AppSection()
     sources: dict[str, SourceSection] = {}
