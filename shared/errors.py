@@ -28,6 +28,7 @@ GoldcopyError                      exit 3
 ├─ RunConflict               65             another run holds the source
 ├─ RestoreRefused            70             the destination is not empty, or is the source
 ├─ RetentionRefused          71             a hold, or the last proven backup
+├─ NotAllowed                75             whoever asks lacks the role
 └─ Interrupted               90    exit 130
 """
 
@@ -238,6 +239,12 @@ class RetentionRefused(GoldcopyError):
     """A hold or an invariant forbids what was asked."""
 
     code = 71
+
+
+class NotAllowed(GoldcopyError):
+    """Whoever asks is not signed in, not known, or lacks the role."""
+
+    code = 75
 
 
 class Interrupted(GoldcopyError):
