@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from shared.catalog.anomaly_reader import AnomalyReader
+from shared.catalog.anomaly_writer import AnomalyWriter
 from shared.catalog.claims import RunClaims
 from shared.catalog.cleanup_writer import CleanupWriter
 from shared.catalog.connection import Database, open_database
@@ -30,6 +31,7 @@ class Catalog(
     BackupWriter,
     EvidenceWriter,
     CleanupWriter,
+    AnomalyWriter,
     RunClaims,
     Reconciliation,
 ):

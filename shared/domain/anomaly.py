@@ -155,7 +155,10 @@ class SchemaDrift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """An anomaly of before, as far as it decides what is normal now."""
+    """An anomaly of before, as far as it decides what is normal now.
+
+    `started_at` is the recovery point of the first backup that showed it, `closed_at` that of the first one without it.
+    """
 
     rule: Rule
     object: str

@@ -119,6 +119,34 @@ def digest_schema(schema: Schema, key: bytes) -> dict[str, str]:
     }
 
 
+def digest_objects(schema: Schema, key: bytes) -> dict[tuple[str, str], str]:
+    """Digest each object, so that a worker that cannot read old backups can still tell what changed, by name.
+
+    Args:
+        schema: What `read_schema` returned.
+        key: The repository's fingerprint key.
+
+    Returns:
+        (Class, identity) -> digest of the whole, and of each part of the definition that has a name, such as
+        `5d0c...|acl=77ab01cd|owner=1f2e3d4c`. Equal parts of two objects have different digests.
+    """
+    digests = {}
+    for object_class, objects in schema.items():
+        for identity, definition in objects.items():
+            whole = json.dumps([object_class, identity, definition])
+            parts = json.loads(definition) if definition.startswith("{") else {}
+            printed = [
+                f"{name}={_digest(key, json.dumps([object_class, identity, name, parts[name]], sort_keys=True))[:8]}"
+                for name in sorted(parts)
+            ]
+            digests[object_class, identity] = "|".join([_digest(key, whole)[:32], *printed])
+    return digests
+
+
+def _digest(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
 def compare_schema(source: Schema, restored: Schema) -> list[SchemaDifference]:
     """List every object that differs, by class and identity.
 
