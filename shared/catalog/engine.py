@@ -16,11 +16,14 @@ from shared.catalog.anomaly_writer import AnomalyWriter
 from shared.catalog.claims import RunClaims
 from shared.catalog.cleanup_writer import CleanupWriter
 from shared.catalog.connection import Database, open_database
+from shared.catalog.delivery_writer import DeliveryWriter
 from shared.catalog.evidence_writer import EvidenceWriter
 from shared.catalog.history_reader import HistoryReader
 from shared.catalog.migrate import migrate, require_current
 from shared.catalog.reader import BackupReader
 from shared.catalog.reconciliation import Reconciliation
+from shared.catalog.watch_reader import WatchReader
+from shared.catalog.watch_writer import WatchWriter
 from shared.catalog.writer import BackupWriter
 
 
@@ -34,6 +37,9 @@ class Catalog(
     AnomalyWriter,
     RunClaims,
     Reconciliation,
+    WatchReader,
+    WatchWriter,
+    DeliveryWriter,
 ):
     """The metadata store; safe to use from several threads and processes at once.
 

@@ -1,0 +1,295 @@
+"""Decide for one source what changed, which incident that begins or ends, and what people should hear of it now.
+
+It looks at levels, not at edges: an incident knows what people were told, and they are told whenever that is no longer
+how it stands. So quiet hours, maintenance windows and watchers that died only make it later, never twice or not at all.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.escalation import Escalation, Reminders
+from shared.domain.health_reason import Colour, Reason, worst
+from shared.domain.incident import Incident, open_incident
+from shared.domain.quiet import MaintenanceWindow, QuietHours, maintenance_of
+from shared.domain.transition import HealthState, Transition, follow
+
+QUIET = "quiet hours"
+GREEN_AGAIN = "green again"
+REMOVED = "the source was removed from the configuration"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchPolicy:
+    """How people are told.
+
+    Attributes:
+        escalation: Who hears of red incidents, and after what time.
+        reminders: How often they are reminded.
+        quiet: Hours in which only red is told.
+        maintenance: Windows in which nothing is told.
+        flapping_changes: So many changes within `flapping_window` make a source a flapping one.
+        flapping_window: See above.
+        settle: How long a flapping source must be better before that is believed.
+    """
+
+    escalation: Escalation = field(default_factory=Escalation)
+    reminders: Reminders = field(default_factory=Reminders)
+    quiet: QuietHours | None = None
+    maintenance: tuple[MaintenanceWindow, ...] = ()
+    flapping_changes: int = 4
+    flapping_window: timedelta = timedelta(hours=6)
+    settle: timedelta = timedelta(hours=1)
+
+
+class Audience(StrEnum):
+    """Which channels hear of something, as far as quiet hours go."""
+
+    ALL = "all"
+    LOUD = "loud"
+    """Those without quiet hours: they hear now what the others hear in the morning."""
+    KEEPING = "keeping"
+    """Those that keep quiet hours: the others have heard it."""
+
+
+class NewsKind(StrEnum):
+    """What kind of word it is."""
+
+    CHANGED = "changed"
+    RECOVERED = "recovered"
+    REMOVED = "removed"
+    REMINDER = "reminder"
+    ESCALATION = "escalation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """One thing that people should hear now.
+
+    Attributes:
+        key: Unique name of it.
+        kind: What kind of word it is.
+        source: What it is about; empty for the system.
+        cause: Code of the reason that counts; sources with the same one are told of together.
+        before: What was told before, where anything was.
+        after: How it stands; None where it is not watched any more.
+        incident: As it stands after this was told; None for a source that left while it was green.
+        step: Tier that hears it now, for an escalation; else the last tier that has heard of the incident.
+        held: Why it was not told earlier, if it was held back.
+        audience: Who hears it, as far as quiet hours go.
+    """
+
+    key: str
+    kind: NewsKind
+    source: str
+    cause: str
+    before: Colour | None
+    after: Colour | None
+    incident: Incident | None
+    step: int = 0
+    held: str = ""
+    audience: Audience = Audience.ALL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceView:
+    """What is recorded and known of one source.
+
+    Attributes:
+        source: Its name; empty for the system.
+        colour: How it stands; None where it left the configuration.
+        reasons: Why, worst first.
+        state: How it stood when it was last looked at.
+        incidents: Those that are not finished: at most one open one, and closed ones whose end was not told yet.
+        changes: Changes of its health within the flapping window.
+        told_causes: Codes of reasons that a notice of this very look tells of already, with a severity that does.
+    """
+
+    source: str
+    colour: Colour | None
+    reasons: tuple[Reason, ...] = ()
+    state: HealthState | None = None
+    incidents: tuple[Incident, ...] = ()
+    changes: int = 0
+    told_causes: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePlan:
+    """What to record and to tell of one source."""
+
+    state: HealthState
+    transition: Transition | None
+    incidents: tuple[Incident, ...]
+    news: tuple[News, ...]
+
+
+def plan_source(view: SourceView, policy: WatchPolicy, now: datetime) -> SourcePlan:
+    """Decide what to record and to tell of one source.
+
+    Args:
+        view: What is recorded and known of it.
+        policy: How people are told.
+        now: Aware instant.
+
+    Returns:
+        Its state, its change if there was one, its incidents as they stand now, and the news that are due.
+    """
+    state, transition = follow(view.state, view.source, view.colour, view.reasons, now)
+    changes = view.changes + (transition is not None)
+    is_settled = changes < policy.flapping_changes or now - state.since >= policy.settle
+    incidents = [incident.clamped(now) for incident in view.incidents]
+    if not any(incident.is_open for incident in incidents) and view.colour not in (None, Colour.GREEN):
+        incidents.append(open_incident(view.source, state.version, view.colour or Colour.RED, view.reasons, now))
+    teller = _Teller(view, policy, state, now, is_settled=is_settled)
+    told = tuple(teller.tell(teller.advance(incident)) for incident in incidents)
+    if transition is not None and view.colour is None and not any(item.closed_because == REMOVED for item in told):
+        teller.note_removal(transition.before)
+    return SourcePlan(state=state, transition=transition, incidents=told, news=tuple(teller.news))
+
+
+class _Teller:
+    """Brings incidents up to date and collects the news of one source."""
+
+    def __init__(
+        self, view: SourceView, policy: WatchPolicy, state: HealthState, now: datetime, *, is_settled: bool
+    ) -> None:
+        self._view, self._policy, self._state, self._now = view, policy, state, now
+        self._is_settled = is_settled
+        self._maintenance = maintenance_of(view.source, policy.maintenance, now)
+        self._is_quiet = policy.quiet is not None and policy.quiet.holds(now)
+        self.news: list[News] = []
+
+    def advance(self, incident: Incident) -> Incident:
+        """Note how an incident stands now."""
+        colour = self._view.colour
+        if not incident.is_open:
+            return incident
+        if colour is None:
+            return incident.closed(REMOVED, self._now)
+        if colour is Colour.GREEN:
+            return incident.closed(GREEN_AGAIN, self._now) if self._is_settled else incident
+        return incident.seen(colour, self._view.reasons)
+
+    def tell(self, incident: Incident) -> Incident:
+        """Tell what is new about an incident, or why it is not told now; else remind and escalate."""
+        if incident.is_open and self._view.colour is Colour.GREEN:
+            return incident  # it flaps: neither news nor a reminder before it is clear where it ends
+        if incident.closed_at is not None and incident.told is None:
+            return self._end_untold(incident)
+        if incident.wanted is not incident.told or incident.new_causes:
+            return self._tell_news(incident)
+        return self._escalate(self._remind(incident)) if incident.is_open else incident
+
+    def note_removal(self, before: Colour | None) -> None:
+        """Tell that a source left the configuration without an open incident."""
+        self.news.append(
+            News(
+                key=f"removed:{self._view.source}:{self._state.version}",
+                kind=NewsKind.REMOVED,
+                source=self._view.source,
+                cause="removed",
+                before=before,
+                after=None,
+                incident=None,
+            )
+        )
+
+    def _tell_news(self, incident: Incident) -> Incident:
+        wanted, told = incident.wanted, incident.told
+        is_better = told is not None and wanted is not told and wanted is not worst((told, wanted))
+        if incident.is_open and is_better and not self._is_settled:
+            return incident
+        why = self._why_not_now(incident)
+        if why == QUIET:
+            return self._tell_early(incident)
+        if why:
+            return incident.held_back(why, maintenance=self._maintenance)
+        after = incident.told_now(self._state.version, self._now)
+        if not self._is_told_by_event(incident):
+            was_early = incident.held == QUIET and incident.held_version == self._state.version
+            audience = Audience.KEEPING if was_early else Audience.ALL
+            self.news.append(self._word(incident, after, audience))
+        return after
+
+    def _is_told_by_event(self, incident: Incident) -> bool:
+        """Say whether a notice of this very look tells of all that is new."""
+        fresh = set(incident.new_causes)
+        return bool(fresh) and fresh <= set(self._view.told_causes)
+
+    def _tell_early(self, incident: Incident) -> Incident:
+        """Hold something back in quiet hours; only channels that have none hear of it now."""
+        after = incident.held_back(QUIET, version=self._state.version)
+        if incident.held_version != self._state.version and not self._is_told_by_event(incident):
+            self.news.append(self._word(incident, after, Audience.LOUD))
+        return after
+
+    def _end_untold(self, incident: Incident) -> Incident:
+        """End what was over before people heard of it; channels without quiet hours may have heard."""
+        if incident.held_version:
+            self.news.append(self._word(incident, incident, Audience.LOUD))
+        return incident
+
+    def _word(self, before: Incident, after: Incident, audience: Audience) -> News:
+        if before.is_open:
+            kind, cause = NewsKind.CHANGED, next(iter(before.new_causes), before.cause)
+            key = f"changed:{before.source or 'system'}:{self._state.version}:{cause}"
+        else:
+            is_removed = before.closed_because == REMOVED
+            kind, cause = (NewsKind.REMOVED if is_removed else NewsKind.RECOVERED), before.cause
+            key = f"{kind.value}:{before.id}"
+        return News(
+            key=f"early:{key}" if audience is Audience.LOUD else key,
+            kind=kind,
+            source=before.source,
+            cause=cause,
+            before=before.told,
+            after=None if kind is NewsKind.REMOVED else before.wanted,
+            incident=after,
+            step=after.step if before.wanted is Colour.RED else before.step,
+            held="" if audience is Audience.LOUD else before.held,
+            audience=audience,
+        )
+
+    def _why_not_now(self, incident: Incident) -> str:
+        """Say why this is not told now: a maintenance window holds back all, quiet hours what was never red."""
+        if self._maintenance:
+            return f"maintenance: {self._maintenance}"
+        mild = (Colour.YELLOW, Colour.GREEN)
+        if self._is_quiet and incident.wanted in mild and incident.told in (None, *mild):
+            return QUIET
+        return ""
+
+    def _remind(self, incident: Incident) -> Incident:
+        is_yellow = incident.colour is Colour.YELLOW
+        if incident.acknowledgement or self._maintenance or (is_yellow and self._is_quiet):
+            return incident
+        if not self._policy.reminders.is_due(incident.reminders, incident.last_word_at, self._now, yellow=is_yellow):
+            return incident
+        after = replace(incident, reminders=incident.reminders + 1, reminded_at=self._now)
+        key = f"reminder:{incident.id}:{incident.told_version}:{after.reminders}"
+        self.news.append(self._about(NewsKind.REMINDER, key, after))
+        return after
+
+    def _escalate(self, incident: Incident) -> Incident:
+        if incident.colour is not Colour.RED or incident.acknowledgement or self._maintenance or not incident.alarm_at:
+            return incident
+        for step in list(self._policy.escalation.due_steps(incident.step, self._now - incident.alarm_at)):
+            incident = replace(incident, step=step)
+            self.news.append(
+                self._about(NewsKind.ESCALATION, f"escalation:{incident.id}:{incident.alarms}:{step}", incident)
+            )
+        return incident
+
+    def _about(self, kind: NewsKind, key: str, incident: Incident) -> News:
+        return News(
+            key=key,
+            kind=kind,
+            source=incident.source,
+            cause=incident.cause,
+            before=incident.told,
+            after=incident.colour,
+            incident=incident,
+            step=incident.step,
+        )
