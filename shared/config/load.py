@@ -136,7 +136,8 @@ def load_config(given: str | None = None, environment: Mapping[str, str] | None 
     if problems or file is None:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise ConfigInvalid(f"{path} has {len(problems)} problem(s):\n{listed}", hint="See docs/configuration.md.")
-    sources = {name: section.source(name, file.scratch.limit) for name, section in file.sources.items()}
+    rules = file.health.rules()
+    sources = {name: section.source(name, file.scratch.limit, rules) for name, section in file.sources.items()}
     return Config(path, file, sources, ReferenceReader(path.parent, environment))
 
 

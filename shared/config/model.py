@@ -9,7 +9,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from shared.domain.backup import BackupKind
 from shared.domain.manifest import Exclusion
 from shared.domain.schedule import Cron, parse_restore_test_schedule
-from shared.domain.source import DEFAULT_RETENTION, DumpPolicy, KeepRule, Objectives, Schedule, Source, SourceKind
+from shared.domain.source import (
+    DEFAULT_RETENTION,
+    DumpPolicy,
+    HealthRules,
+    KeepRule,
+    Objectives,
+    Schedule,
+    Source,
+    SourceKind,
+)
 from shared.units import parse_bytes, parse_duration
 
 
@@ -22,6 +31,7 @@ def _bytes(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Positive = Annotated[Duration, Field(gt=timedelta(0))]
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 
 
@@ -81,6 +91,8 @@ class ScheduleSection(Section):
     weekly: str = "0 2 * * 0"
     restore_test: str = "last friday 04:00"
     timezone: str = "UTC"
+    grace: Duration = timedelta(hours=2)
+    restore_test_grace: Duration = timedelta(days=1)
 
     @field_validator("daily", "weekly")
     @classmethod
@@ -102,6 +114,12 @@ class ScheduleSection(Section):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"{value!r} is not a time zone; write for example UTC or Europe/Berlin") from error
         return value
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it differs in when things fire; grace only changes how they are judged."""
+        judged = {"grace", "restore_test_grace"}
+        return self.model_dump(exclude=judged) != ScheduleSection().model_dump(exclude=judged)
 
 
 class KeepSection(Section):
@@ -141,11 +159,26 @@ class RetentionSection(Section):
 class ObjectivesSection(Section):
     """What was promised."""
 
-    rpo: Duration = timedelta(hours=24)
-    rto: Duration = timedelta(hours=4)
-    backup_time: Duration = timedelta(minutes=30)
-    restore_time: Duration = timedelta(minutes=15)
+    rpo: Positive = timedelta(hours=24)
+    proven: Positive = timedelta(days=36)
+    rto: Positive = timedelta(hours=4)
+    backup_time: Positive = timedelta(minutes=30)
+    restore_time: Positive = timedelta(minutes=15)
     success_rate: float = Field(default=0.999, gt=0, le=1)
+
+
+class HealthSection(Section):
+    """What the health of every source is judged by, besides its objectives and its schedule."""
+
+    red_factor: float = Field(default=2.0, gt=1, allow_inf_nan=False)
+    stale_after: Positive = timedelta(minutes=30)
+    clock_tolerance: Duration = timedelta(minutes=5)
+    silent_after: Positive = timedelta(minutes=10)
+    repository_timeout: Positive = timedelta(seconds=10)
+
+    def rules(self) -> HealthRules:
+        """Return what the domain judges by."""
+        return HealthRules(**self.model_dump(exclude={"repository_timeout"}))
 
 
 class ExclusionSection(Section):
@@ -182,15 +215,16 @@ class SourceSection(Section):
     lock_wait: Duration = timedelta(minutes=1)
     stall_after: Duration = timedelta(minutes=15)
 
-    def source(self, name: str, scratch_limit_bytes: int) -> Source:
+    def source(self, name: str, scratch_limit_bytes: int, health: HealthRules) -> Source:
         """Return the source as the domain knows it."""
         schedule = self.schedule or ScheduleSection()
         return Source(
             name=name,
             kind=self.kind,
-            schedule=Schedule(**schedule.model_dump(), own=schedule != ScheduleSection()),
+            schedule=Schedule(**schedule.model_dump(), own=schedule.is_own),
             retention=self.retention.rules(),
             objectives=Objectives(**self.objectives.model_dump()),
+            health=health,
             dump=DumpPolicy(
                 jobs=self.jobs,
                 role=self.role,
@@ -244,5 +278,6 @@ class ConfigFile(Section):
     scratch: ScratchSection = ScratchSection()
     tools: ToolsSection = ToolsSection()
     limits: LimitsSection = LimitsSection()
+    health: HealthSection = HealthSection()
     app: AppSection = AppSection()
     sources: dict[str, SourceSection] = {}

@@ -17,24 +17,60 @@ class SourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When things are expected; cron expressions of five fields, and `last friday 04:00` for the restore test."""
+    """When things are expected; cron expressions of five fields, and `last friday 04:00` for the restore test.
+
+    Attributes:
+        own: Whether the source has a deployment of its own, because it is expected at other times than the others.
+        grace: How late a backup may come before anybody hears of it.
+        restore_test_grace: The same for a restore test, which waits its turn behind those of other sources.
+    """
 
     daily: str = "0 2 * * *"
     weekly: str = "0 2 * * 0"
     restore_test: str = "last friday 04:00"
     timezone: str = "UTC"
     own: bool = False
+    grace: timedelta = timedelta(hours=2)
+    restore_test_grace: timedelta = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objectives:
-    """What was promised for a source."""
+    """What was promised for a source.
+
+    Attributes:
+        rpo: How old the newest complete backup may be.
+        proven: How old the newest proven backup may be. Two last Fridays are up to 35 days apart; one more day is time
+            to carry out the test.
+        rto: How long until the database is usable again.
+        backup_time: How long a backup may take.
+        restore_time: How long the restore itself may take.
+        success_rate: Share of backups that succeed, above 0 to 1.
+    """
 
     rpo: timedelta = timedelta(hours=24)
+    proven: timedelta = timedelta(days=36)
     rto: timedelta = timedelta(hours=4)
     backup_time: timedelta = timedelta(minutes=30)
     restore_time: timedelta = timedelta(minutes=15)
     success_rate: float = 0.999
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRules:
+    """What health is judged by besides objectives and schedule.
+
+    Attributes:
+        red_factor: So many times its objective old is red, above 1.
+        stale_after: Facts that were read longer ago are not judged as good.
+        clock_tolerance: Instants so far in the future are still taken for now.
+        silent_after: A run that gave no sign of life for so long is lost.
+    """
+
+    red_factor: float = 2.0
+    stale_after: timedelta = timedelta(minutes=30)
+    clock_tolerance: timedelta = timedelta(minutes=5)
+    silent_after: timedelta = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,5 +137,6 @@ class Source:
     schedule: Schedule = field(default_factory=Schedule)
     retention: dict[BackupKind, KeepRule] = field(default_factory=lambda: dict(DEFAULT_RETENTION))
     objectives: Objectives = field(default_factory=Objectives)
+    health: HealthRules = field(default_factory=HealthRules)
     dump: DumpPolicy = field(default_factory=DumpPolicy)
     restore_test_after_backup: bool = False
