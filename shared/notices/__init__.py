@@ -1,0 +1,1 @@
+"""Channels: what a notice looks like on each, and how it gets there."""

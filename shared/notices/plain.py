@@ -1,0 +1,51 @@
+"""A notice as plain text: the text part of a mail, and what every service without a layout of its own gets."""
+
+import re
+from collections.abc import Iterator
+
+from shared.domain.notice import Notice
+from shared.notices.wording import not_shown, shorten, tidy
+
+MAIL_FINDINGS = 200
+_CALLS_EVERYBODY = re.compile(r"@(?=(?:everyone|here|channel|all|room|group)\b)", re.IGNORECASE)
+
+
+def plain_text(notice: Notice, *, findings: int = MAIL_FINDINGS) -> str:
+    """Lay a notice out for a fixed or proportional font, without its title.
+
+    Args:
+        notice: Any notice.
+        findings: How many of them are shown at most.
+    """
+    return "\n\n".join(_paragraphs(tidy(notice), findings))
+
+
+def short_text(notice: Notice, limit: int) -> str:
+    """Lay it out in at most `limit` characters; mentions that call everybody are taken apart.
+
+    What matters most comes first, so what is cut is the tail of the findings, then the facts.
+    """
+    for findings in (20, 5, 1, 0):
+        text = _CALLS_EVERYBODY.sub("@\u200b", plain_text(notice, findings=findings))
+        if len(text) <= limit:
+            return text
+    tidied = tidy(notice)
+    parts = (f"Impact: {tidied.impact}" if tidied.impact else "", f"Do: {tidied.action}" if tidied.action else "")
+    text = "\n".join(part for part in parts if part) or tidied.title
+    return shorten(_CALLS_EVERYBODY.sub("@\u200b", text), limit)
+
+
+def _paragraphs(notice: Notice, findings: int) -> Iterator[str]:
+    if notice.impact:
+        yield f"Impact: {notice.impact}"
+    if notice.action:
+        yield f"Do: {notice.action}"
+    if notice.findings:
+        shown = [f"  - {finding}" for finding in notice.findings[:findings]]
+        hidden = len(notice.findings) - len(shown)
+        yield "\n".join(["Findings:", *shown, *([f"  {not_shown(hidden)}"] if hidden else [])])
+    if notice.facts:
+        width = max(len(label) for label, _ in notice.facts)
+        yield "\n".join(f"{label + ':':<{width + 1}} {value}" for label, value in notice.facts)
+    if notice.links:
+        yield "\n".join(f"{label}: {url}" for label, url in notice.links)
