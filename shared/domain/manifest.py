@@ -6,6 +6,7 @@ It lists a backup's objects and facts, holds no data and no secret, and is not e
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from shared.domain.backup import BackupKind
@@ -79,6 +80,46 @@ class TableRecord:
     partition_root: str = ""
 
 
+class DerivedKind(StrEnum):
+    """What a restore computes anew instead of copying it."""
+
+    GENERATED_COLUMNS = "generated_columns"
+    MATERIALIZED_VIEW = "materialized_view"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerivedRecord:
+    """What the source held of something that is not in the dump, because a restore computes it anew.
+
+    Attributes:
+        kind: Stored generated columns of a table, or a populated materialized view.
+        schema: Schema name of the table or view, as it is.
+        name: Its name, as it is.
+        generated: The table's stored generated columns; empty for a view.
+        columns: Columns that were read, in this order: all of a table or view, of a large table the generated ones.
+        rows: Rows that were read.
+        plain_bytes: Bytes of their COPY text.
+        fingerprint: HMAC-SHA-256 of that text in physical order, hex.
+        row_sum: Sum of the keyed hashes of the rows modulo 2^128, hex; empty where it was not taken (large tables).
+        marks: First 8 hex digits of the HMAC up to each multiple of `mark_bytes`: where to look for a difference.
+        mark_bytes: Distance of the marks.
+        unread: Why it was not read, so that nothing can be compared; empty where it was.
+    """
+
+    kind: DerivedKind
+    schema: str
+    name: str
+    generated: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: int = 0
+    plain_bytes: int = 0
+    fingerprint: str = ""
+    row_sum: str = ""
+    marks: str = ""
+    mark_bytes: int = 0
+    unread: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceRecord:
     """One sequence's value in the snapshot."""
@@ -132,7 +173,8 @@ class Manifest:
 
     `schema_digest` maps a class of schema objects (tables, functions, policies, ...) to the HMAC over all objects of
     that class; the objects themselves are in the sealed file `schema.json` of the backup. `large_objects` holds the
-    count and the total bytes; each large object's fingerprint is that of its file `blob_<oid>.dat`.
+    count and the total bytes; each large object's fingerprint is that of its file `blob_<oid>.dat`. `derived` is empty
+    in manifests of before it was recorded.
     """
 
     backup_id: str
@@ -159,6 +201,7 @@ class Manifest:
     schema_digest: dict[str, str]
     roles: tuple[str, ...]
     extensions: tuple[ExtensionRecord, ...]
+    derived: tuple[DerivedRecord, ...] = ()
     excluded: tuple[Exclusion, ...] = ()
     warnings: tuple[str, ...] = ()
     new_bytes: int = 0
@@ -222,7 +265,13 @@ def _manifest(document: dict[str, Any]) -> Manifest:
     values["tables"] = tuple(TableRecord(**{**item, "columns": tuple(item["columns"])}) for item in values["tables"])
     values["sequences"] = tuple(SequenceRecord(**item) for item in values["sequences"])
     values["extensions"] = tuple(ExtensionRecord(**item) for item in values["extensions"])
+    values["derived"] = tuple(_derived(item) for item in values.get("derived", ()))
     values["excluded"] = tuple(Exclusion(**item) for item in values["excluded"])
     for name in ("recipients", "roles", "warnings"):
         values[name] = tuple(values[name])
     return Manifest(**values)
+
+
+def _derived(item: dict[str, Any]) -> DerivedRecord:
+    lists = {name: tuple(item[name]) for name in ("generated", "columns")}
+    return DerivedRecord(**{**item, **lists, "kind": DerivedKind(item["kind"])})

@@ -20,12 +20,14 @@ import psycopg
 
 from shared.catalog.engine import Catalog
 from shared.domain.backup import BackupId, BackupKind, BackupStatus
-from shared.domain.manifest import Manifest
+from shared.domain.manifest import DerivedRecord, Manifest
 from shared.domain.source import Source
 from shared.errors import PreflightRefused, SourceChanged, SourceLocked
 from shared.operations.adoption import adopt_unrecorded
+from shared.operations.derived_facts import read_derived, require_same_rows
 from shared.operations.dump_reading import DumpReading
 from shared.operations.progress import OnProgress, PhaseTimer
+from shared.operations.role_proof import ROLES_FILE
 from shared.operations.scratch_space import require_scratch_space
 from shared.operations.source_facts import (
     SourceFacts,
@@ -124,6 +126,7 @@ class _Dumped:
     toolset: Toolset
     preflight: Preflight
     facts: SourceFacts
+    derived: tuple[DerivedRecord, ...]
     toc: Toc
     stored: Mapping[str, StoredFile]
     written: WrittenObjects
@@ -278,6 +281,7 @@ class _BackupInTheMaking:
                 dump.also_stop(partial(break_off, now))
                 require_unchanged(snapshot.connection, now)
             reading.expect(facts.estimated_bytes)
+            derived = read_derived(request, snapshot, facts, dump, preflight, self._place.repository.fingerprint_key)
             reading.wait()
             stored = reading.store_leftovers(_facts_files(facts))
         with self._timer.phase("store"):
@@ -288,6 +292,7 @@ class _BackupInTheMaking:
             toolset=toolset,
             preflight=preflight,
             facts=facts,
+            derived=derived,
             toc=toc,
             stored=stored,
             written=written,
@@ -308,6 +313,7 @@ class _BackupInTheMaking:
         objects = [stored for name, stored in dumped.stored.items() if name.startswith("blob_")]
         require_large_objects(facts, len(objects))
         tables = records_of_tables(dumped.toc, facts, dumped.stored, dumped.preflight)
+        require_same_rows(tables, dumped.derived)
         self._refuse_sudden_emptiness(sum(table.rows for table in tables))
         return Manifest(
             backup_id=self._backup_id,
@@ -334,6 +340,7 @@ class _BackupInTheMaking:
             schema_digest=digest_schema(facts.schema, self._place.repository.fingerprint_key),
             roles=facts.role_names,
             extensions=facts.extensions,
+            derived=dumped.derived,
             excluded=dumped.preflight.excluded,
             warnings=tuple(finding.message for finding in dumped.preflight.findings)
             + snapshot.warnings
@@ -366,6 +373,7 @@ def _facts_files(facts: SourceFacts) -> dict[str, bytes]:
     return {
         "roles.sql": facts.roles_sql.encode("utf-8", "surrogateescape"),
         "settings.sql": facts.settings_sql.encode("utf-8", "surrogateescape"),
+        ROLES_FILE: facts.roles_file,
         "schema.json": json.dumps(facts.schema, sort_keys=True, ensure_ascii=True).encode(),
     }
 

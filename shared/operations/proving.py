@@ -25,19 +25,20 @@ from shared.domain.comparison import (
 )
 from shared.domain.manifest import Manifest, TableRecord
 from shared.domain.proof import Finding, NotMeasured, Severity
+from shared.domain.role_facts import AppliedRoles
 from shared.operations.close_look import look_closely
+from shared.operations.derived_proof import DerivedComparison, DerivedProof, note_not_compared
 from shared.operations.progress import OnProgress
+from shared.operations.role_proof import prove_roles
 from shared.operations.schema_proof import NOTHING_TOLERATED, Tolerance, compare_schemas
 from shared.postgres.archive import Toc, TocEntry
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.readback import TableReader, UnreadTable, read_large_objects, read_sequence_values
 from shared.postgres.restore_messages import RestoreMessage, Verdict, hint_for
-from shared.postgres.schema import Schema
 from shared.postgres.tools import Toolset
 
 _SETVAL = re.compile(r"setval\('(?:[^']|'')*', (-?\d+), (true|false)\)")
 _LARGE_OBJECT_FILE = re.compile(r"blob_(\d+)\.dat")
-_DERIVED_SHOWN = 10
 _HINT = "Do not rely on this backup: restore-test an older one, and take a new one now."
 
 
@@ -54,6 +55,7 @@ class Restored:
         toc: The dump's table of contents.
         left_out: Entries that were not restored, by number with the reason.
         tolerance: What may differ in the schema.
+        roles: How making the source's roles went.
     """
 
     toolset: Toolset
@@ -64,6 +66,7 @@ class Restored:
     toc: Toc
     left_out: Mapping[int, str] = field(default_factory=dict)
     tolerance: Tolerance = NOTHING_TOLERATED
+    roles: AppliedRoles = field(default_factory=AppliedRoles)
 
     def left_out_entries(self) -> list[TocEntry]:
         """Return the entries that were not restored."""
@@ -108,10 +111,13 @@ def prove_restored(restored: Restored, proof: Proof, *, on_progress: OnProgress)
         psycopg.Error: The server refuses to be read.
     """
     check_contents(restored, proof)
-    prove_tables(restored, restored.manifest.tables, proof, on_progress=on_progress)
+    derived = prove_tables(restored, restored.manifest.tables, proof, on_progress=on_progress)
+    prove_views(restored, derived, proof)
     prove_sequences(restored, proof)
     prove_large_objects(restored, proof)
-    prove_roles(restored, proof)
+    roles = prove_roles(restored.address, restored.manifest, restored.dump_folder, restored.roles)
+    proof.findings += roles.findings
+    proof.not_measured += roles.not_measured
     schema = json.loads((restored.dump_folder / "schema.json").read_bytes())
     found = compare_schemas(
         restored.address,
@@ -123,21 +129,7 @@ def prove_restored(restored: Restored, proof: Proof, *, on_progress: OnProgress)
     )
     proof.findings += found.findings
     proof.not_measured += found.not_measured
-    proof.findings += note_derived(schema)
-
-
-def note_derived(schema: Schema) -> list[Finding]:
-    """Say what Postgres computes anew at a restore, so that its rows are those of the restored tables, not a copy."""
-    stored = [name for name, text in schema.get("columns", {}).items() if json.loads(text).get("generated") == "s"]
-    derived = [*sorted(schema.get("materialized_views", {})), *sorted(stored)]
-    if not derived:
-        return []
-    more = f" and {len(derived) - _DERIVED_SHOWN} more" if derived[_DERIVED_SHOWN:] else ""
-    shown = ", ".join(derived[:_DERIVED_SHOWN]) + more
-    message = (
-        "computed anew at the restore (materialized view or stored generated column), not compared with the source"
-    )
-    return [Finding(check="derived", severity=Severity.INFO, object=shown, message=message)]
+    proof.findings += note_not_compared(schema, restored.manifest, derived)
 
 
 def check_contents(restored: Restored, proof: Proof) -> None:
@@ -163,8 +155,14 @@ def check_contents(restored: Restored, proof: Proof) -> None:
         )
 
 
-def prove_tables(restored: Restored, tables: Sequence[TableRecord], proof: Proof, *, on_progress: OnProgress) -> None:
-    """Read tables back and compare them with the manifest; where a fingerprint differs, look closely."""
+def prove_tables(
+    restored: Restored, tables: Sequence[TableRecord], proof: Proof, *, on_progress: OnProgress
+) -> DerivedProof:
+    """Read tables back and compare them with the manifest; where a fingerprint differs, look closely.
+
+    Returns:
+        What became of their stored generated columns, which are compared where all else of a table is equal.
+    """
     left_out = {entry.filename for entry in restored.left_out_entries() if entry.description == "TABLE DATA"}
     expected = [table for table in tables if table.file not in left_out]
     for table in tables:
@@ -176,15 +174,42 @@ def prove_tables(restored: Restored, tables: Sequence[TableRecord], proof: Proof
         pairs = list(zip(expected, readings, strict=True))
         suspects = [table for table, reading in pairs if isinstance(reading, TableReading) and differs(table, reading)]
         looks = look_closely(reader, restored.dump_folder, suspects, restored.key) if suspects else {}
-    findings = []
-    for table, reading in pairs:
-        finding = _judge(table, reading, looks.get(table.file), proof)
-        findings += [finding] if finding else []
-        if not isinstance(reading, UnreadTable) and (finding is None or finding.severity is not Severity.ERROR):
-            proof.tables_proven += 1
-            proof.rows_proven += table.rows
+    found = {table.file: _judge(table, reading, looks.get(table.file), proof) for table, reading in pairs}
+    same = [table for table, reading in pairs if _is_same(reading, found[table.file])]
+    derived = _prove_generated(restored, expected, same, reordered=looks.keys())
+    proven = [table for table in same if (table.schema, table.name) not in derived.differing]
+    proof.tables_proven += len(proven)
+    proof.rows_proven += sum(table.rows for table in proven)
+    proof.not_measured += derived.not_measured
+    findings = [*(finding for finding in found.values() if finding), *derived.findings]
     for check in dict.fromkeys(finding.check for finding in findings):
         proof.findings += capped([finding for finding in findings if finding.check == check], check)
+    return derived
+
+
+def _is_same(reading: TableReading | UnreadTable, finding: Finding | None) -> bool:
+    return not isinstance(reading, UnreadTable) and (finding is None or finding.severity is not Severity.ERROR)
+
+
+def _prove_generated(
+    restored: Restored, tables: Sequence[TableRecord], same: Sequence[TableRecord], *, reordered: Collection[str]
+) -> DerivedProof:
+    same_files = {table.file for table in same}
+    told = {(table.schema, table.name): "" for table in tables if table.file not in same_files}
+    derived = DerivedProof(uncompared=told)
+    comparison = DerivedComparison(restored.toolset, restored.address, restored.manifest, restored.key, derived)
+    comparison.compare_generated(same, reordered)
+    return derived
+
+
+def prove_views(restored: Restored, derived: DerivedProof, proof: Proof) -> None:
+    """Compare materialized views with what they were at the source."""
+    left_out = {(entry.schema, entry.tag) for entry in restored.left_out_entries()}
+    views = DerivedProof(uncompared=derived.uncompared)
+    comparison = DerivedComparison(restored.toolset, restored.address, restored.manifest, restored.key, views)
+    comparison.compare_views(left_out)
+    proof.not_measured += views.not_measured
+    proof.findings += capped(views.findings, "materialized-view")
 
 
 def _judge(
@@ -241,20 +266,3 @@ def prove_large_objects(restored: Restored, proof: Proof) -> None:
             expected[oid] = LargeObjectReading(oid=oid, plain_bytes=file.plain_bytes, fingerprint=file.fingerprint)
     with closing(restored.address.connect(read_only=True)) as connection:
         proof.findings += compare_large_objects(expected, read_large_objects(connection, restored.key))
-
-
-def prove_roles(restored: Restored, proof: Proof) -> None:
-    """Make sure that every role of the source is there, so that owners, grants and policies mean what they meant."""
-    with closing(restored.address.connect(read_only=True)) as connection:
-        present = {str(row[0]) for row in connection.execute("SELECT rolname FROM pg_catalog.pg_roles").fetchall()}
-    for role in restored.manifest.roles:
-        if role not in present:
-            proof.findings.append(
-                Finding(
-                    check="role-missing",
-                    severity=Severity.ERROR,
-                    object=role,
-                    message="the role is in the backup but not on the restored server",
-                    hint="Create it, or see why roles.sql of the backup did not.",
-                )
-            )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from shared.domain.manifest import ExtensionRecord, SequenceRecord, ServerFacts, TableRecord
 from shared.errors import ProgramFailed, SourceChanged
+from shared.operations.role_proof import read_roles_file
 from shared.postgres.archive import Toc
 from shared.postgres.facts import (
     TableFacts,
@@ -33,6 +34,7 @@ class SourceFacts:
         row_counts: Rows of the smaller tables by OID, counted apart from the dump.
         large_object_count: Large objects of the snapshot, counted apart from the dump.
         settings_sql: Statements for the database's own settings.
+        roles_file: What the roles are, to compare restored ones with.
     """
 
     server: ServerFacts
@@ -43,6 +45,7 @@ class SourceFacts:
     role_names: tuple[str, ...]
     roles_sql: str
     settings_sql: str
+    roles_file: bytes
     row_counts: Mapping[int, int]
     large_object_count: int
 
@@ -56,7 +59,7 @@ def read_source_facts(snapshot: Snapshot, sequences: tuple[SequenceRecord, ...],
     """Read everything a restore will be compared with; runs while the rows are being dumped."""
     connection = snapshot.connection
     tables = read_tables(connection)
-    dumped = [table for table in tables if _is_dumped_whole(table, preflight)]
+    dumped = [table for table in tables if dumped_whole(table, preflight)]
     role_names, roles_sql = read_roles_sql(connection)
     return SourceFacts(
         server=read_server_facts(connection),
@@ -71,12 +74,14 @@ def read_source_facts(snapshot: Snapshot, sequences: tuple[SequenceRecord, ...],
         role_names=role_names,
         roles_sql=roles_sql,
         settings_sql=read_settings_sql(connection),
+        roles_file=read_roles_file(connection),
         row_counts=read_row_counts(connection, dumped),
         large_object_count=read_large_object_count(connection),
     )
 
 
-def _is_dumped_whole(table: TableFacts, preflight: Preflight) -> bool:
+def dumped_whole(table: TableFacts, preflight: Preflight) -> bool:
+    """Say whether the dump holds all rows of a table; of some configuration tables of extensions it holds a part."""
     return table.has_dumped_rows and not preflight.leaves_out(table) and not table.extension_condition
 
 

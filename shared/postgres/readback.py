@@ -7,6 +7,7 @@ for small tables a connection that is open already is quicker than a new program
 """
 
 import hmac
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock
-from typing import cast
+from typing import IO, cast
 
 from psycopg import Connection as AnyConnection
 from psycopg import errors, sql
@@ -25,6 +26,7 @@ from shared.errors import ProgramFailed
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.names import Name
 from shared.postgres.process import start_program
+from shared.postgres.read_guard import ReadGuard
 from shared.postgres.tools import Toolset
 
 Connection = AnyConnection[tuple[object, ...]]
@@ -33,16 +35,21 @@ _HAS_TRANSACTION_TIMEOUT = 170000
 _SETTINGS = {
     "bytea_output": "hex",
     "datestyle": "ISO",
+    "enable_bitmapscan": "off",
+    "enable_indexonlyscan": "off",
+    "enable_indexscan": "off",
     "extra_float_digits": "3",
     "intervalstyle": "postgres",
     "lc_monetary": "C",
+    "max_parallel_workers_per_gather": "0",
     "row_security": "off",
     "search_path": "",
     "statement_timeout": "0",
     "synchronize_seqscans": "off",
     "xmloption": "content",
 }
-"""What psql's session needs to print values as pg_dump's did, beyond the time zone, which the address gives it."""
+"""What psql's session needs to print values as pg_dump's did, and a query's rows in physical order, beyond the time
+zone, which the address gives it."""
 
 _CONDITIONS = """
 SELECT n.nspname, c.relname, configuration.condition
@@ -100,7 +107,14 @@ def _full_name(table: TableRecord, encoding: str) -> str:
 
 @contextmanager
 def copy_text(
-    toolset: Toolset, address: DatabaseAddress, statement: str, encoding: str, server_version: int
+    toolset: Toolset,
+    address: DatabaseAddress,
+    statement: str,
+    encoding: str,
+    server_version: int,
+    *,
+    before: Sequence[str] = (),
+    guard: ReadGuard | None = None,
 ) -> Iterator[Iterator[bytes]]:
     """Run one COPY ... TO STDOUT and hand out its bytes as they come.
 
@@ -110,6 +124,8 @@ def copy_text(
         statement: The COPY.
         encoding: The database's own.
         server_version: Such as 170004; a server refuses settings that it does not know.
+        before: Statements that the session begins with.
+        guard: What ends a read that hangs; None to wait for ever.
 
     Raises:
         ProgramFailed: psql ended badly; raised when the bytes are used up.
@@ -122,8 +138,7 @@ def copy_text(
         "-w",
         "-d",
         "service=goldcopy",
-        "-c",
-        statement,
+        *(argument for command in (*before, statement) for argument in ("-c", command)),
     ]
     settings = _SETTINGS | ({"transaction_timeout": "0"} if server_version >= _HAS_TRANSACTION_TIMEOUT else {})
     with (
@@ -133,7 +148,7 @@ def copy_text(
 
         def chunks() -> Iterator[bytes]:
             stream = child.stdout
-            while stream is not None and (chunk := stream.read(_PIPE_BYTES)):
+            while stream is not None and (chunk := _next_chunk(stream, guard)):
                 yield chunk
             exit_code = child.wait()
             if exit_code != 0:
@@ -143,6 +158,13 @@ def copy_text(
                 )
 
         yield chunks()
+
+
+def _next_chunk(stream: IO[bytes], guard: ReadGuard | None) -> bytes:
+    if guard is None:
+        return stream.read(_PIPE_BYTES)
+    guard.wait_for(stream)
+    return os.read(stream.fileno(), _PIPE_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

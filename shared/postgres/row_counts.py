@@ -44,12 +44,15 @@ def read_row_counts(connection: Connection, tables: Iterable[TableFacts]) -> Map
         )
         rows: list[tuple[Any, ...]] = connection.execute(query).fetchall()
         counts |= {int(oid): int(count) for oid, count in rows}
-    for oid in _emptied_since(connection, list(counts)):
+    for oid in replaced_since(connection, list(counts)):
         del counts[oid]
     return counts
 
 
-def _emptied_since(connection: Connection, oids: list[int]) -> list[int]:
-    """Name tables that have other files than in the snapshot: TRUNCATE is seen by every snapshot, older ones too."""
+def replaced_since(connection: Connection, oids: list[int]) -> list[int]:
+    """Name tables that have other files than in the snapshot: TRUNCATE is seen by every snapshot, older ones too.
+
+    So is REFRESH MATERIALIZED VIEW.
+    """
     rows: list[tuple[Any, ...]] = connection.execute(_OTHER_FILES, (oids,)).fetchall()
     return [int(row[0]) for row in rows]
