@@ -1,0 +1,176 @@
+"""Write what people do in the app; every change carries its audit entry in the same transaction."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from shared.catalog.app_models import API_KEY, COMMAND, MANUAL_BACKUP, PERSON
+from shared.catalog.app_records import CommandRecord, ManualBackup
+from shared.catalog.audit_writer import append_entry
+from shared.catalog.connection import Database
+from shared.catalog.conversion import simple_record
+from shared.catalog.statements import cut, upsert
+from shared.domain.person import Role
+from shared.errors import UsageProblem
+
+
+class AppWriter:
+    """Writes people, keys, commands, and backups that were made elsewhere."""
+
+    def __init__(self, database: Database, actor: str) -> None:
+        self._database = database
+        self._actor = actor
+
+    def set_person(self, name: str, role: Role, *, is_active: bool, now: datetime, reason: str = "") -> None:
+        """Let somebody in with a role, change it, or end their access."""
+        values = {"name": name, "role": role.value, "is_active": is_active}
+        with self._database.writing() as connection:
+            upsert(connection, PERSON, {**values, "changed_at": now, "changed_by": self._actor}, keys=("name",))
+            append_entry(
+                connection,
+                actor=self._actor,
+                action="person.set" if is_active else "person.remove",
+                object_name=name,
+                reason=reason,
+                details={"role": role.value, "is_active": is_active},
+                now=now,
+            )
+
+    def add_api_key(self, name: str, sha256: str, role: Role, *, now: datetime) -> None:
+        """Record a key for programs by its digest.
+
+        Raises:
+            UsageProblem: The name is taken.
+        """
+        values = {"name": name, "sha256": sha256, "role": role.value, "created_at": now, "created_by": self._actor}
+        with self._database.writing() as connection:
+            if connection.execute(select(API_KEY.c.name).where(API_KEY.c.name == name)).first() is not None:
+                raise UsageProblem(f"there is a key {name!r} already", hint="Choose another name.")
+            connection.execute(insert(API_KEY).values(**values))
+            append_entry(
+                connection, actor=self._actor, action="key.add", object_name=name, details={"role": role.value}, now=now
+            )
+
+    def revoke_api_key(self, name: str, *, now: datetime) -> None:
+        """End a key.
+
+        Raises:
+            UsageProblem: There is no such key in force.
+        """
+        with self._database.writing() as connection:
+            changed = connection.execute(
+                update(API_KEY)
+                .where(API_KEY.c.name == name, API_KEY.c.revoked_at.is_(None))
+                .values(revoked_at=now, revoked_by=self._actor)
+            )
+            if changed.rowcount != 1:
+                raise UsageProblem(f"there is no key {name!r} in force", hint="List them: goldcopy keys list")
+            append_entry(connection, actor=self._actor, action="key.revoke", object_name=name, now=now)
+
+    def begin_command(
+        self,
+        token: str,
+        *,
+        actor: str,
+        action: str,
+        object_name: str,
+        reason: str = "",
+        details: dict[str, Any] | None = None,
+        now: datetime,
+    ) -> CommandRecord:
+        """Record that something was asked for, with its audit entry; for a token that was used, return that command.
+
+        Raises:
+            UsageProblem: The token was used for something else.
+        """
+        values = {"actor": actor, "action": action, "object_name": object_name}
+        with self._database.writing() as connection:
+            earlier = _command(connection, token, values)
+            if earlier is not None:
+                return earlier
+            if not _insert_command(connection, {"token": token, **values, "asked_at": now}):
+                return _require_command(connection, token, values)
+            append_entry(
+                connection,
+                actor=actor,
+                action=action,
+                object_name=object_name,
+                reason=reason,
+                details=details,
+                now=now,
+            )
+            return _require_command(connection, token, values)
+
+    def finish_command(self, token: str, result: dict[str, Any], now: datetime) -> None:
+        """Record what a command came to; asked again it answers with this."""
+        with self._database.writing() as connection:
+            connection.execute(update(COMMAND).where(COMMAND.c.token == token).values(done_at=now, result=result))
+
+    def fail_command(self, token: str, error: str, now: datetime) -> None:
+        """Record in the audit trail that a command could not be carried out; its token may be used again."""
+        with self._database.writing() as connection:
+            row = connection.execute(select(COMMAND).where(COMMAND.c.token == token)).one()
+            append_entry(
+                connection,
+                actor=row.actor,
+                action=f"{row.action}.failed",
+                object_name=row.object_name,
+                reason=error,
+                now=now,
+            )
+
+    def log_manual_backup(self, token: str, backup: ManualBackup, *, actor: str, now: datetime) -> CommandRecord:
+        """Record a backup that was made elsewhere; once per token.
+
+        Raises:
+            UsageProblem: The token was used for something else.
+        """
+        values = {"actor": actor, "action": "backup.log", "object_name": backup.source}
+        row = asdict(backup) | {"place": cut(backup.place), "reason": cut(backup.reason)}
+        with self._database.writing() as connection:
+            earlier = _command(connection, token, values)
+            if earlier is not None:
+                return earlier
+            begun = {"token": token, **values, "asked_at": now, "done_at": now, "result": {}}
+            if not _insert_command(connection, begun):
+                return _require_command(connection, token, values)
+            connection.execute(insert(MANUAL_BACKUP).values(**row, logged_by=actor, logged_at=now))
+            details = {"place": row["place"], "stored_bytes": backup.stored_bytes, "taken_at": str(backup.taken_at)}
+            append_entry(
+                connection,
+                actor=actor,
+                action="backup.log",
+                object_name=backup.source,
+                reason=backup.reason,
+                details=details,
+                now=now,
+            )
+            return _require_command(connection, token, values)
+
+
+def _command(connection: Connection, token: str, values: dict[str, str]) -> CommandRecord | None:
+    row = connection.execute(select(COMMAND).where(COMMAND.c.token == token)).mappings().one_or_none()
+    if row is None:
+        return None
+    if any(row[name] != value for name, value in values.items()):
+        raise UsageProblem("this token was used for something else", hint="Use a fresh token for every request.")
+    return simple_record(CommandRecord, row)
+
+
+def _require_command(connection: Connection, token: str, values: dict[str, str]) -> CommandRecord:
+    found = _command(connection, token, values)
+    assert found is not None
+    return found
+
+
+def _insert_command(connection: Connection, values: dict[str, Any]) -> bool:
+    """Insert; False where another process came first with the same token."""
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(COMMAND).values(**values))
+    except IntegrityError:
+        return False
+    return True
