@@ -13,6 +13,8 @@ from typing import Self
 
 from shared.catalog.anomaly_reader import AnomalyReader
 from shared.catalog.anomaly_writer import AnomalyWriter
+from shared.catalog.app_reader import AppReader
+from shared.catalog.app_writer import AppWriter
 from shared.catalog.claims import RunClaims
 from shared.catalog.cleanup_writer import CleanupWriter
 from shared.catalog.connection import Database, open_database
@@ -40,6 +42,8 @@ class Catalog(
     WatchReader,
     WatchWriter,
     DeliveryWriter,
+    AppReader,
+    AppWriter,
 ):
     """The metadata store; safe to use from several threads and processes at once.
 
