@@ -18,6 +18,7 @@ from shared.catalog.engine import Catalog
 from shared.clock import monotonic_seconds
 from shared.domain.manifest import FileRecord, Manifest
 from shared.domain.proof import Finding, NotMeasured, Outcome, Severity, overall_outcome
+from shared.domain.role_facts import AppliedRoles
 from shared.operations.fetch import fetch_backup, raise_damage
 from shared.operations.progress import OnProgress, PhaseTimer
 from shared.operations.proving import (
@@ -29,8 +30,8 @@ from shared.operations.proving import (
 )
 from shared.operations.restore_plan import RestorePlan, plan_tables, plan_whole, refuse_destination
 from shared.operations.restore_testing import FIRST_FILES
+from shared.operations.role_proof import apply_roles, run_script
 from shared.operations.schema_proof import Tolerance
-from shared.operations.scratch_database import run_script
 from shared.postgres.archive import read_toc
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.destination import Destination, read_destination
@@ -174,6 +175,7 @@ class _Restore:
         self._timer = PhaseTimer()
         self._phases: dict[str, float] = {}
         self._proof = Proof()
+        self._roles = AppliedRoles(is_scratch=False)
         self._is_atomic = False
 
     def run(self) -> RestoreReport:
@@ -235,7 +237,8 @@ class _Restore:
         request = self._request
         toolset = self._toolset(manifest, destination)
         if not request.tables:
-            self._proof.findings += run_script(request.destination, self._folder / "roles.sql", "roles")
+            self._roles, findings = apply_roles(request.destination, self._folder, is_scratch=False)
+            self._proof.findings += findings
         # pg_restore 17 and newer begins with a setting that older servers refuse, which would end a single transaction.
         may_be_atomic = not toolset.major >= 17 > destination.major
         self._is_atomic = request.jobs == 1 and may_be_atomic
@@ -299,11 +302,12 @@ class _Restore:
                 additions=self._request.into_non_empty,
                 versions=destination.major != manifest.server.major,
             ),
+            roles=self._roles,
         )
         try:
             if plan.tables is None:
                 self._proof.findings += run_script(
-                    self._request.destination, self._folder / "settings.sql", "database-settings"
+                    self._request.destination, self._folder / "settings.sql", "database-settings", self._roles
                 )
                 prove_restored(restored, self._proof, on_progress=self._on_progress)
             else:

@@ -31,6 +31,7 @@ from shared.operations.meanwhile import Meanwhile
 from shared.operations.progress import OnProgress, PhaseTimer, no_progress
 from shared.operations.proving import Proof, Restored, prove_restored
 from shared.operations.restore_ending import raise_if_cut
+from shared.operations.role_proof import ROLES_FILE
 from shared.operations.scratch_database import ScratchDatabase, open_scratch_database
 from shared.operations.scratch_space import require_bytes
 from shared.postgres.archive import read_toc
@@ -46,7 +47,7 @@ from shared.repository.repository import Repository
 from shared.repository.sealing import Identity
 from shared.units import format_instant
 
-FIRST_FILES = frozenset({"toc.dat", "schema.json", "roles.sql", "settings.sql"})
+FIRST_FILES = frozenset({"toc.dat", "schema.json", "roles.sql", ROLES_FILE, "settings.sql"})
 """Small files that say what the rest is."""
 
 PHASES = ("fetch", "unseal", "start", "restore_data", "restore_indexes", "prove")
@@ -371,6 +372,7 @@ class _RestoreTest:
             key=self._place.repository.fingerprint_key,
             toc=toc,
             left_out=selection.left_out,
+            roles=scratch.roles,
         )
 
     def _prove(self, restored: Restored) -> None:

@@ -1,18 +1,20 @@
 """A database to restore into for a test: on a throwaway server that fits the source, or on a configured one."""
 
+import itertools
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psycopg
 from psycopg import sql
 
 from shared.domain.manifest import Manifest
 from shared.domain.proof import Finding, Severity
+from shared.domain.role_facts import AppliedRoles
 from shared.errors import GoldcopyError, ProgramMissing
 from shared.operations.progress import OnProgress
+from shared.operations.role_proof import apply_roles, recorded_roles, run_script
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.readback import quoted
 from shared.postgres.scratch import create_database, start_scratch
@@ -31,6 +33,7 @@ class ScratchDatabase:
         version: The server's version.
         missing_extensions: Extensions of the source that the server lacks.
         findings: What could not match, such as a collation.
+        roles: How making the source's roles went.
     """
 
     toolset: Toolset
@@ -38,6 +41,7 @@ class ScratchDatabase:
     version: str
     missing_extensions: tuple[str, ...]
     findings: list[Finding] = field(default_factory=list)
+    roles: AppliedRoles = field(default_factory=AppliedRoles)
     _problem: Callable[[], GoldcopyError | None] = lambda: None
 
     def problem(self) -> GoldcopyError | None:
@@ -46,7 +50,7 @@ class ScratchDatabase:
 
     def apply_settings(self, dump_folder: Path) -> list[Finding]:
         """Give the database its own owner, rights and settings; last, because they change how sessions work."""
-        return run_script(self.address, dump_folder / "settings.sql", "database-settings")
+        return run_script(self.address, dump_folder / "settings.sql", "database-settings", self.roles)
 
 
 @contextmanager
@@ -80,7 +84,8 @@ def open_scratch_database(
             scratch = _throwaway(stack, manifest, toolsets, scratch_folder, dump_folder)
         else:
             scratch = _on_configured(stack, manifest, toolsets, configured)
-        scratch.findings += run_script(scratch.address, dump_folder / "roles.sql", "roles")
+        scratch.roles, findings = apply_roles(scratch.address, dump_folder, is_scratch=True)
+        scratch.findings += findings
         yield scratch
 
 
@@ -139,31 +144,25 @@ def _client_major(manifest: Manifest) -> int:
 
 
 def _superuser(manifest: Manifest, dump_folder: Path) -> str:
-    """Name the scratch server's own superuser as one of the source's, so that owners come out the same."""
-    if _SUPERUSER in manifest.roles:
-        return _SUPERUSER
-    script = (dump_folder / "roles.sql").read_text("utf-8", "surrogateescape")
-    named = (role for role in manifest.roles if f"ALTER ROLE {quoted(role, 'UTF8')} SUPERUSER" in script)
-    return next(named, _SUPERUSER)
+    """Name the scratch server's own superuser as the source's first one, so that owners come out the same.
 
-
-def run_script(address: DatabaseAddress, path: Path, check: str) -> list[Finding]:
-    """Run one of the backup's own scripts, whose blocks turn what is not allowed into warnings.
-
-    Returns:
-        A warning for each statement that the server did not allow.
+    A role that was no superuser at the source must not be one here: nothing would hold it back, as row security does.
     """
-    refused: list[str] = []
-    with closing(address.connect()) as connection:
-        connection.add_notice_handler(lambda notice: refused.append(notice.message_primary or ""))
-        try:
-            connection.execute(path.read_bytes())
-        except psycopg.Error as error:
-            refused.append(str(error).splitlines()[0])
-    return [
-        Finding(check=check, severity=Severity.WARNING, object=path.name, message=message, hint="Apply it by hand.")
-        for message in refused
-    ]
+    superusers = _source_superusers(manifest, dump_folder)
+    if superusers:
+        return superusers[0]
+    names = itertools.chain([_SUPERUSER], (f"goldcopy_scratch_{number}" for number in itertools.count(1)))
+    return next(name for name in names if name not in manifest.roles)
+
+
+def _source_superusers(manifest: Manifest, dump_folder: Path) -> Sequence[str]:
+    recorded = recorded_roles(dump_folder)
+    if recorded is not None:
+        return [str(name) for name in recorded["superusers"]]
+    # A backup of before roles were recorded: its script says who becomes a superuser.
+    script = (dump_folder / "roles.sql").read_text("utf-8", "surrogateescape")
+    named = [role for role in manifest.roles if f"ALTER ROLE {quoted(role, 'UTF8')} SUPERUSER" in script]
+    return sorted(named, key=lambda role: role != _SUPERUSER)
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 
 Every statement stands in a DO block of its own that changes nothing which exists already and turns what the destination
 does not allow into a warning, so the script runs anywhere: in an empty scratch server, in a managed one, and twice.
+A warning's DETAIL names the fact that is not as at the source (`role app: setting work_mem`).
 Roles never get a password and cannot log in. A block's outer quotes are chosen so that no name can end them.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from shared.domain.role_facts import HERE, MEMBERSHIP, SETTING, fact_label
 from shared.postgres.facts import Connection
 from shared.postgres.snapshot import quoted
 
@@ -85,7 +87,9 @@ def read_settings_sql(connection: Connection) -> str:
         parts.append(_database_block("COMMENT ON DATABASE ", f" IS {literal(comment)}"))
     for role, values in settings:
         head = f"ALTER ROLE {quoted(role)} IN DATABASE " if role else "ALTER DATABASE "
-        parts += [_database_block(head, f" SET {setting_clause(value)}") for value in values]
+        for value in values:
+            about = fact_label(role, SETTING + value.partition("=")[0] + (HERE if role else ""))
+            parts.append(_database_block(head, f" SET {setting_clause(value)}", about))
     return "".join(parts)
 
 
@@ -138,25 +142,36 @@ def _role_block(*row: Any) -> str:  # a row of the query above
     if valid_until:
         plain += f" VALID UNTIL {literal(valid_until)}"
     flags = {"SUPERUSER": superuser, "CREATEROLE": create_role, "CREATEDB": create_db, "REPLICATION": replication}
-    statements = [f"ALTER ROLE {role} {flag}" for flag, is_set in (flags | {"BYPASSRLS": bypass_rls}).items() if is_set]
+    statements = [
+        _tolerant(f"ALTER ROLE {role} {flag}", fact_label(name, flag.lower()))
+        for flag, is_set in (flags | {"BYPASSRLS": bypass_rls}).items()
+        if is_set
+    ]
     if comment:
-        statements.append(f"COMMENT ON ROLE {role} IS {literal(comment)}")
-    body = f"CREATE ROLE {role} {plain};\n" + "".join(_tolerant(statement) for statement in statements)
+        statements.append(_tolerant(f"COMMENT ON ROLE {role} IS {literal(comment)}", fact_label(name, "comment")))
+    body = f"CREATE ROLE {role} {plain};\n" + "".join(statements)
     return _do(f"IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal(name)}) THEN\n{body}END IF;\n")
 
 
 def _membership_block(role: str, member: str, admin: bool, inherit: bool | None, may_set: bool | None) -> str:  # noqa: FBT001
     grant = f"GRANT {quoted(role)} TO {quoted(member)}"
     old = grant + " WITH ADMIN OPTION" * admin
+    about = fact_label(member, MEMBERSHIP + role)
     if inherit is None or may_set is None:  # a source before 16: memberships have no options of their own
-        return _do(_tolerant(old))
+        return _do(_tolerant(old, about))
     new = f"{grant} WITH ADMIN {str(admin).upper()}, INHERIT {str(inherit).upper()}, SET {str(may_set).upper()}"
     choice = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN {} ELSE {} END"
-    return _do(_tolerant("EXECUTE " + choice.format(literal(new), literal(old))))
+    return _do(_tolerant("EXECUTE " + choice.format(literal(new), literal(old)), about))
 
 
 def _role_settings_block(name: str, values: Sequence[str]) -> str:
-    statements = "".join(_tolerant(f"ALTER ROLE {quoted(name)} SET {setting_clause(value)}") for value in values)
+    statements = "".join(
+        _tolerant(
+            f"ALTER ROLE {quoted(name)} SET {setting_clause(value)}",
+            fact_label(name, SETTING + value.partition("=")[0]),
+        )
+        for value in values
+    )
     has_some = (
         "SELECT FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole "
         f"WHERE s.setdatabase = 0 AND r.rolname = {literal(name)}"
@@ -173,13 +188,14 @@ def _acl_blocks(owner: str, acl: Iterable[tuple[Any, ...]]) -> list[str]:
     return blocks
 
 
-def _database_block(before: str, after: str) -> str:
+def _database_block(before: str, after: str, about: str = "database") -> str:
     """A statement with the name of whatever database it runs in between its two halves."""
-    return _do(_tolerant(f"EXECUTE {literal(before)} || quote_ident(current_database()) || {literal(after)}"))
+    return _do(_tolerant(f"EXECUTE {literal(before)} || quote_ident(current_database()) || {literal(after)}", about))
 
 
-def _tolerant(statement: str) -> str:
-    return f"BEGIN\n{statement};\nEXCEPTION WHEN OTHERS THEN RAISE WARNING 'not applied: %', SQLERRM;\nEND;\n"
+def _tolerant(statement: str, about: str) -> str:
+    warning = f"RAISE WARNING 'not applied: %', SQLERRM USING DETAIL = {literal(about)}"
+    return f"BEGIN\n{statement};\nEXCEPTION WHEN OTHERS THEN {warning};\nEND;\n"
 
 
 def _do(body: str) -> str:
