@@ -62,6 +62,7 @@ class SchemaBaseline(CatalogTable, table=True):
 
     source: str = text_field(key=True, references="source.name")
     backup_id: str = text_field()
+    compared_with: str = text_field()
     form: str = text_field()
     digest: str = text_field()
     recorded_at: datetime = instant_field(optional=False)

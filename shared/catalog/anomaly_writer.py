@@ -52,15 +52,23 @@ class AnomalyWriter:
             lock_source(connection, source, now)
             before = connection.execute(select(SCHEMA_BASELINE).where(SCHEMA_BASELINE.c.source == source)).one_or_none()
             if before and before.backup_id == record.backup_id:
-                return record.backup_id
+                return str(before.compared_with)
             if before is None or before.digest != record.digest:
                 known = read_schema_digests(connection, source)
                 if before and before.form == record.form:
                     _write_changes(connection, record.backup_id, compare_schemas(known, clean))
                 _write_objects(connection, source, known, clean)
-            values = {"source": source, "backup_id": record.backup_id, "form": record.form, "digest": record.digest}
-            upsert(connection, SCHEMA_BASELINE, values | {"recorded_at": now}, keys=("source",))
-        return str(before.backup_id) if before and before.form == record.form else ""
+            since = str(before.backup_id) if before and before.form == record.form else ""
+            values = {
+                "source": source,
+                "backup_id": record.backup_id,
+                "compared_with": since,
+                "form": record.form,
+                "digest": record.digest,
+                "recorded_at": now,
+            }
+            upsert(connection, SCHEMA_BASELINE, values, keys=("source",))
+        return since
 
     def record_anomalies(
         self, backup_id: str, found: Sequence[Anomaly], not_measured: Sequence[NotMeasured], now: datetime

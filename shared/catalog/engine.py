@@ -22,6 +22,7 @@ from shared.catalog.delivery_writer import DeliveryWriter
 from shared.catalog.evidence_writer import EvidenceWriter
 from shared.catalog.history_reader import HistoryReader
 from shared.catalog.migrate import migrate, require_current
+from shared.catalog.overdue_reader import OverdueReader
 from shared.catalog.reader import BackupReader
 from shared.catalog.reconciliation import Reconciliation
 from shared.catalog.watch_reader import WatchReader
@@ -33,6 +34,7 @@ class Catalog(
     BackupReader,
     HistoryReader,
     AnomalyReader,
+    OverdueReader,
     BackupWriter,
     EvidenceWriter,
     CleanupWriter,

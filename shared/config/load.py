@@ -137,7 +137,9 @@ def load_config(given: str | None = None, environment: Mapping[str, str] | None 
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise ConfigInvalid(f"{path} has {len(problems)} problem(s):\n{listed}", hint="See docs/configuration.md.")
     rules = file.health.rules()
-    sources = {name: section.source(name, file.scratch.limit, rules) for name, section in file.sources.items()}
+    sources = {
+        name: section.source(name, file.scratch.limit, rules, file.anomalies) for name, section in file.sources.items()
+    }
     return Config(path, file, sources, ReferenceReader(path.parent, environment))
 
 

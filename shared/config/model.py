@@ -1,11 +1,14 @@
 """What may stand in `goldcopy.toml`: names, types, defaults. Unknown keys are errors."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from shared.config.anomalies_model import AnomaliesSection
+from shared.config.section import Bytes, Duration, Positive, Section
+from shared.config.watch_model import EscalationSection, WatchSection
 from shared.domain.backup import BackupKind
 from shared.domain.manifest import Exclusion
 from shared.domain.schedule import Cron, parse_restore_test_schedule
@@ -19,26 +22,6 @@ from shared.domain.source import (
     Source,
     SourceKind,
 )
-from shared.units import parse_bytes, parse_duration
-
-
-def _duration(value: object) -> object:
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-def _bytes(value: object) -> object:
-    return parse_bytes(value) if isinstance(value, str) else value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Positive = Annotated[Duration, Field(gt=timedelta(0))]
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
-
-
-class Section(BaseModel):
-    """A table of the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class CatalogSection(Section):
@@ -206,16 +189,17 @@ class SourceSection(Section):
     schedule: ScheduleSection | None = None
     retention: RetentionSection = RetentionSection()
     objectives: ObjectivesSection = ObjectivesSection()
+    anomalies: AnomaliesSection = AnomaliesSection()
     checks: str | None = None
     restore_test_after_backup: bool = False
     jobs: int = Field(default=2, ge=1, le=32)
     role: str = ""
-    exclude: list[ExclusionSection] = []
+    exclude: list[ExclusionSection] = Field(default=[])
     allow_empty: bool = False
     lock_wait: Duration = timedelta(minutes=1)
     stall_after: Duration = timedelta(minutes=15)
 
-    def source(self, name: str, scratch_limit_bytes: int, health: HealthRules) -> Source:
+    def source(self, name: str, scratch_limit_bytes: int, health: HealthRules, anomalies: AnomaliesSection) -> Source:
         """Return the source as the domain knows it."""
         schedule = self.schedule or ScheduleSection()
         return Source(
@@ -236,6 +220,7 @@ class SourceSection(Section):
                 stall_after=self.stall_after,
                 scratch_limit_bytes=scratch_limit_bytes,
             ),
+            anomalies=self.anomalies.policy(anomalies),
             restore_test_after_backup=self.restore_test_after_backup,
         )
 
@@ -263,7 +248,7 @@ class AppSection(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8501, ge=1, le=65535)
     url: str | None = None
-    allowed_hosts: list[str] = []
+    allowed_hosts: list[str] = Field(default=[])
     catalog_url: str | None = None
     prefect_url: str | None = None
     stale_after: Duration = timedelta(hours=1)
@@ -279,5 +264,8 @@ class ConfigFile(Section):
     tools: ToolsSection = ToolsSection()
     limits: LimitsSection = LimitsSection()
     health: HealthSection = HealthSection()
+    anomalies: AnomaliesSection = AnomaliesSection()
     app: AppSection = AppSection()
-    sources: dict[str, SourceSection] = {}
+    watch: WatchSection = WatchSection()
+    escalation: EscalationSection = EscalationSection()
+    sources: dict[str, SourceSection] = Field(default={})

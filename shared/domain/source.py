@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from shared.domain.anomaly import AnomalyPolicy
 from shared.domain.backup import BackupKind
 from shared.domain.manifest import Exclusion
 
@@ -139,4 +140,5 @@ class Source:
     objectives: Objectives = field(default_factory=Objectives)
     health: HealthRules = field(default_factory=HealthRules)
     dump: DumpPolicy = field(default_factory=DumpPolicy)
+    anomalies: AnomalyPolicy = field(default_factory=AnomalyPolicy)
     restore_test_after_backup: bool = False

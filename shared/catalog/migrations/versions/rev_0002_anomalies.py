@@ -72,6 +72,7 @@ def _schema_baseline() -> None:
         "schema_baseline",
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("backup_id", sa.Text(), nullable=False),
+        sa.Column("compared_with", sa.Text(), nullable=False),
         sa.Column("form", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
