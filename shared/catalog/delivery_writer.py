@@ -1,14 +1,16 @@
 """Hand notices to those who send them, one sender per channel and notice, and record every attempt."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
 from shared.catalog.connection import Database
-from shared.catalog.statements import cut
+from shared.catalog.statements import cut, upsert
+from shared.catalog.watch_conversion import delivery_record, delivery_values
 from shared.catalog.watch_models import DELIVERY, DELIVERY_ATTEMPT, NOTICE
-from shared.catalog.watch_reader import delivery_record
-from shared.catalog.watch_records import DeliveryRow, DeliveryState
+from shared.catalog.watch_records import DeliveryRow, OutboxState
+from shared.domain.notice import NoticeSeverity
 
 # Longer than a sender can take; whoever holds a lease for longer is dead.
 LEASE = timedelta(minutes=3)
@@ -51,7 +53,7 @@ class DeliveryWriter:
     def record_attempt(
         self,
         delivery: DeliveryRow,
-        state: DeliveryState,
+        state: OutboxState,
         *,
         outcome: str,
         error: str,
@@ -75,14 +77,14 @@ class DeliveryWriter:
             "error": cut(error),
             "lease_holder": "",
             "lease_until": None,
-            "finished_at": None if state is DeliveryState.PENDING else at,
+            "finished_at": None if state is OutboxState.PENDING else at,
         }
         if next_attempt_at is not None:
             values["next_attempt_at"] = next_attempt_at
         with self._database.writing() as connection:
             _insert_attempt(connection, delivery.notice_key, delivery.channel, outcome, error, at, duration_seconds)
             # What somebody else delivered meanwhile stays delivered.
-            open_ = DELIVERY.c.state != DeliveryState.DELIVERED.value
+            open_ = DELIVERY.c.state != OutboxState.DELIVERED.value
             connection.execute(update(DELIVERY).where(DELIVERY.c.id == delivery.id, open_).values(values))
 
     def record_trial(self, channel: str, key: str, *, outcome: str, error: str, at: datetime, seconds: float) -> None:
@@ -90,10 +92,33 @@ class DeliveryWriter:
         with self._database.writing() as connection:
             _insert_attempt(connection, key, channel, outcome, error, at, seconds)
 
+    def reroute(self, keys: Sequence[str], channels: Sequence[str], severity: NoticeSeverity, now: datetime) -> int:
+        """Send notices that a channel refused to others as well, those of one severity that nobody got yet.
+
+        Returns:
+            How many new ways there are.
+        """
+        taken = select(DELIVERY.c.notice_key).where(
+            DELIVERY.c.notice_key.in_(list(keys)), DELIVERY.c.state != OutboxState.FAILED.value
+        )
+        lost = select(NOTICE.c.key).where(
+            NOTICE.c.key.in_(list(keys)), NOTICE.c.severity == severity.value, NOTICE.c.key.not_in(taken)
+        )
+        with self._database.writing() as connection:
+            found = connection.execute(lost).scalars().all()
+            known = select(DELIVERY.c.notice_key, DELIVERY.c.channel).where(DELIVERY.c.notice_key.in_(found))
+            tried = {tuple(row) for row in connection.execute(known)}
+            ways = [(key, channel) for key in found for channel in channels if (key, channel) not in tried]
+            for key, channel in ways:
+                upsert(
+                    connection, DELIVERY, delivery_values(key, channel, now), keys=("notice_key", "channel"), update={}
+                )
+        return len(ways)
+
     def drop_deliveries(self, channel: str, reason: str, now: datetime) -> int:
         """Give up what is on its way to a channel that is not configured any more; returns how many that were."""
-        waiting = (DELIVERY.c.channel == channel, DELIVERY.c.state == DeliveryState.PENDING.value)
-        values = {"state": DeliveryState.FAILED.value, "error": cut(reason), "finished_at": now}
+        waiting = (DELIVERY.c.channel == channel, DELIVERY.c.state == OutboxState.PENDING.value)
+        values = {"state": OutboxState.FAILED.value, "error": cut(reason), "finished_at": now}
         with self._database.writing() as connection:
             return connection.execute(update(DELIVERY).where(*waiting).values(values)).rowcount
 
@@ -102,7 +127,7 @@ def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
     """What may be sent now; an instant that is further away than any can be was set by a clock that ran ahead."""
     next_at, lease = DELIVERY.c.next_attempt_at, DELIVERY.c.lease_until
     return (
-        DELIVERY.c.state == DeliveryState.PENDING.value,
+        DELIVERY.c.state == OutboxState.PENDING.value,
         or_(next_at <= now, next_at > now + LONGEST_WAIT),
         or_(lease.is_(None), lease <= now, lease > now + LEASE),
     )

@@ -1,15 +1,17 @@
 """Turn what the watch decides into rows and back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
+from shared.catalog.conversion import Row, simple_record
 from shared.catalog.statements import cut
+from shared.catalog.watch_records import DeliveryRow, OutboxState
 from shared.domain.health_reason import Colour, Reason
 from shared.domain.incident import Acknowledgement, Incident
+from shared.domain.notice import read_notice
 from shared.domain.transition import HealthState, Transition
 from shared.units import format_instant, parse_instant
-
-Row = Mapping[Any, Any]
 
 
 def state_values(state: HealthState) -> dict[str, Any]:
@@ -117,6 +119,27 @@ def incident_record(row: Row) -> Incident:
         closed_at=row["closed_at"],
         closed_because=row["closed_because"],
     )
+
+
+def delivery_values(key: str, channel: str, now: datetime) -> dict[str, Any]:
+    """Return the row of a notice that is to be sent to a channel."""
+    return {
+        "notice_key": key,
+        "channel": channel,
+        "state": OutboxState.PENDING.value,
+        "attempts": 0,
+        "created_at": now,
+        "next_attempt_at": now,
+        "lease_until": None,
+        "lease_holder": "",
+        "finished_at": None,
+        "error": "",
+    }
+
+
+def delivery_record(row: Row) -> DeliveryRow:
+    """Build a delivery from its row, which carries the notice's document besides the table's columns."""
+    return simple_record(DeliveryRow, row, state=OutboxState(row["state"]), notice=read_notice(row["document"]))
 
 
 def reason_documents(reasons: Iterable[Reason]) -> list[dict[str, str | None]]:

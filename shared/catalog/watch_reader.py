@@ -6,10 +6,10 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from shared.catalog.connection import Database
-from shared.catalog.conversion import Row, simple_record
+from shared.catalog.conversion import simple_record
 from shared.catalog.models import AUDIT_ENTRY
 from shared.catalog.statements import chunked
-from shared.catalog.watch_conversion import incident_record, state_record, transition_record
+from shared.catalog.watch_conversion import delivery_record, incident_record, state_record, transition_record
 from shared.catalog.watch_models import (
     DELIVERY,
     DELIVERY_ATTEMPT,
@@ -21,7 +21,7 @@ from shared.catalog.watch_models import (
     WATCH,
     WATCH_ID,
 )
-from shared.catalog.watch_records import AttemptRow, DeliveryRow, DeliveryState, WatchRecord
+from shared.catalog.watch_records import AttemptRow, DeliveryRow, OutboxState, WatchRecord
 from shared.domain.incident import Incident
 from shared.domain.notice import Notice, read_notice
 from shared.domain.source_facts import Reachability
@@ -144,9 +144,7 @@ class WatchReader:
         with self._database.reading() as connection:
             return tuple(read_notice(document) for document in connection.execute(query).scalars())
 
-    def deliveries(
-        self, *, state: DeliveryState | None = None, since: datetime | None = None
-    ) -> tuple[DeliveryRow, ...]:
+    def deliveries(self, *, state: OutboxState | None = None, since: datetime | None = None) -> tuple[DeliveryRow, ...]:
         """Return ways of notices to channels, oldest first."""
         query = select(DELIVERY, NOTICE.c.document).join(NOTICE, NOTICE.c.key == DELIVERY.c.notice_key)
         if state is not None:
@@ -177,8 +175,3 @@ class WatchReader:
             message=row["message"],
         )
         return answer, int(row["failures"])
-
-
-def delivery_record(row: Row) -> DeliveryRow:
-    """Build a delivery from its row, which carries the notice's document besides the table's columns."""
-    return simple_record(DeliveryRow, row, state=DeliveryState(row["state"]), notice=read_notice(row["document"]))

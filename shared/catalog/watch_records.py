@@ -69,7 +69,7 @@ class WatchResult:
     audit_seq: int = 0
 
 
-class DeliveryState(StrEnum):
+class OutboxState(StrEnum):
     """How a notice stands on its way to a channel."""
 
     PENDING = "pending"
@@ -89,7 +89,7 @@ class DeliveryRow:
     id: int
     notice_key: str
     channel: str
-    state: DeliveryState
+    state: OutboxState
     attempts: int
     created_at: datetime
     next_attempt_at: datetime

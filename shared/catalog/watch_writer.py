@@ -11,7 +11,13 @@ from shared.catalog.audit_writer import append_entry
 from shared.catalog.connection import Database
 from shared.catalog.models import AUDIT_ENTRY
 from shared.catalog.statements import chunked, upsert
-from shared.catalog.watch_conversion import incident_record, incident_values, state_values, transition_values
+from shared.catalog.watch_conversion import (
+    delivery_values,
+    incident_record,
+    incident_values,
+    state_values,
+    transition_values,
+)
 from shared.catalog.watch_models import (
     DELIVERY,
     HEALTH_STATE,
@@ -22,7 +28,7 @@ from shared.catalog.watch_models import (
     WATCH,
     WATCH_ID,
 )
-from shared.catalog.watch_records import DeliveryState, OutboxNotice, WatchResult
+from shared.catalog.watch_records import OutboxNotice, WatchResult
 from shared.domain.incident import Acknowledgement, Incident
 from shared.domain.notice import Notice
 from shared.domain.source_facts import Reachability
@@ -169,7 +175,7 @@ def _enqueue(connection: Connection, outbox: Sequence[OutboxNotice], now: dateti
         known.update([item.notice.key, *(notice.key for notice in members)])
         notices.append(_notice_values(item, now))
         notices += [_member_values(notice, item.notice.key, now) for notice in members]
-        deliveries += [_delivery_values(item.notice.key, channel, now) for channel in item.channels]
+        deliveries += [delivery_values(item.notice.key, channel, now) for channel in item.channels]
     _insert_all(connection, NOTICE, notices)
     _insert_all(connection, DELIVERY, deliveries)
 
@@ -188,19 +194,4 @@ def _member_values(notice: Notice, grouped_into: str, now: datetime) -> dict[str
         "incident_id": "",
         "document": notice.document(),
         "created_at": now,
-    }
-
-
-def _delivery_values(key: str, channel: str, now: datetime) -> dict[str, Any]:
-    return {
-        "notice_key": key,
-        "channel": channel,
-        "state": DeliveryState.PENDING.value,
-        "attempts": 0,
-        "created_at": now,
-        "next_attempt_at": now,
-        "lease_until": None,
-        "lease_holder": "",
-        "finished_at": None,
-        "error": "",
     }
