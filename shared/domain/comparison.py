@@ -128,13 +128,13 @@ def compare_table(
             check="table-missing",
             severity=Severity.ERROR,
             object=table,
-            message=f"the table is in the backup with {_rows(record.rows)} but not in the restored database",
+            message=f"the table is in the backup with {counted_rows(record.rows)} but not in the restored database",
             hint=_DAMAGED_HINT,
         )
     if not differs(record, reading):
         return None
     if difference is not None and difference.verdict is ContentVerdict.SAME_ROWS:
-        message = f"all {_rows(record.rows)} are equal and stand in another order than at the source"
+        message = f"all {counted_rows(record.rows)} are equal and stand in another order than at the source"
         return Finding(check="table-order", severity=Severity.INFO, object=table, message=message)
     if difference is not None and difference.verdict is ContentVerdict.SAME_ROWS_IN_ROOT:
         message = f"its rows went to other partitions of {record.partition_root}, which as a whole has the same rows"
@@ -145,9 +145,12 @@ def compare_table(
 def _content_finding(table: str, record: TableRecord, reading: TableReading, details: str) -> Finding:
     more = f": {details}" if details else ""
     if reading.rows != record.rows:
-        check, message = "table-rows", f"{_rows(reading.rows)} instead of {record.rows}{more}"
+        check, message = "table-rows", f"{counted_rows(reading.rows)} instead of {record.rows}{more}"
     else:
-        check, message = "table-content", f"the content of its {_rows(record.rows)} differs from the source's{more}"
+        check, message = (
+            "table-content",
+            f"the content of its {counted_rows(record.rows)} differs from the source's{more}",
+        )
     return Finding(check=check, severity=Severity.ERROR, object=table, message=message, hint=_DAMAGED_HINT)
 
 
@@ -264,7 +267,8 @@ def _place(last_value: int | None, is_called: bool) -> str:  # noqa: FBT001 - a 
     return f"{last_value}" if is_called else f"{last_value} (not used yet)"
 
 
-def _rows(count: int) -> str:
+def counted_rows(count: int) -> str:
+    """Print a number of rows: `1 row`, `28 rows`."""
     return f"{count} row" if count == 1 else f"{count} rows"
 
 

@@ -8,7 +8,7 @@ than those tables at the source, or its query does not always give the same.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from shared.domain.comparison import qualified
+from shared.domain.comparison import counted_rows, qualified
 from shared.domain.manifest import DerivedRecord, ServerFacts
 from shared.domain.proof import Finding, Severity
 
@@ -78,9 +78,9 @@ def view_finding(record: DerivedRecord, rows: int) -> Finding:
     """Tell of a materialized view that is not what it was."""
     name = qualified(record.schema, record.name)
     what = (
-        f"{record.rows} rows at the source, {rows} after the restore"
+        f"{counted_rows(record.rows)} at the source, {rows} after the restore"
         if rows != record.rows
-        else f"other content in its {rows} rows than at the source"
+        else f"other content in its {counted_rows(rows)} than at the source"
     )
     return Finding(
         check="materialized-view",
