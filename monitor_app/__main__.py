@@ -6,15 +6,20 @@ from shared.config.load import load_config
 
 
 @click.command("app")
-@click.option("--host", default="127.0.0.1", help="Address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8501, help="Port to listen on.")
+@click.option("--host", help="Address to listen on (default: [app] host, which is 127.0.0.1 unless set).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (default: [app] port, else 8501).")
 @click.pass_obj
-def command(config: str | None, host: str, port: int) -> None:
-    """Serve the monitoring app: are we safe, what needs somebody, what is the evidence."""
+def command(config: str | None, host: str | None, port: int | None) -> None:
+    """Serve the monitoring app: are we safe, what needs somebody, what is the evidence.
+
+    On 127.0.0.1 nobody signs in; on any other address [app.sign_in] must name an OpenID Connect provider.
+    """
+    opened = load_config(config)
+    settings = opened.file.app
+    # Streamlit takes a second to import: only now, when it is clear that it is needed.
     from monitor_app import asgi, site
 
-    site.use(load_config(config))
-    asgi.serve(host=host, port=port)
+    asgi.serve(site.use(opened), host=host or settings.host, port=port or settings.port)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,98 @@
-"""The app's script: page settings, sign-in, menu, how old the facts are; then the chosen page."""
+"""The app's script: page settings, sign-in, menu, how old the facts are; then the page that was asked for."""
 
+import logging
 from pathlib import Path
 
 import streamlit as st
 
-from monitor_app import navigation
+from monitor_app import auth, data, navigation
+from monitor_app.components import finding
+from monitor_app.components.text import esc, instant, zone
+from shared.clock import utc_now
+from shared.config.load import wants_traceback
+from shared.domain.person import Person
+from shared.errors import CatalogProblem, GoldcopyError
 
 ICON = str(Path(__file__).with_name("icon.png"))
+_LOG = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Show the page that was asked for."""
+    """Let people in, and show them their page; nobody ever sees a stack trace."""
+    # Before anything that can fail; and a page's own icon would be fetched from a host outside.
     st.set_page_config(page_title="Goldcopy", page_icon=ICON, layout="wide")
-    menu = [
+    try:
+        user = auth.current_user()
+    except GoldcopyError as error:
+        _show_outage(error)
+        return
+    if isinstance(user, auth.Gate):
+        auth.show_gate(user)
+        return
+    page = st.navigation(_menu(user))
+    _sidebar(user)
+    _flash()
+    try:
+        _stale_banner()
+        page.run()
+    except CatalogProblem as error:
+        _show_outage(error)
+    except GoldcopyError as error:
+        finding.problem(error)
+    except Exception as error:
+        if wants_traceback():
+            raise
+        _LOG.exception("page failed: %s", page.url_path)
+        kind = type(error).__name__
+        finding.problem(
+            GoldcopyError(
+                f"this page cannot be shown ({kind}): a mistake in Goldcopy",
+                hint="The other pages still work; the app's log has the details. Please report them.",
+            )
+        )
+
+
+def _menu(user: Person) -> list[st.Page]:
+    return [
         st.Page(page.path, title=page.title, icon=page.icon, url_path=page.address, help=page.question)
         for page in navigation.PAGES
+        if user.role.may(page.role)
     ]
-    st.navigation(menu).run()
+
+
+def _sidebar(user: Person) -> None:
+    where = st.context.timezone
+    with st.sidebar:
+        st.caption(esc(f"Times in {zone(where)}. Stored in UTC."))
+        st.caption(esc(f"{user.name}, {user.role}"))
+        if user.is_signed_in:
+            st.button("Sign out", on_click=st.logout, key="sign_out")
+
+
+def _flash() -> None:
+    """Say what the last click did, once."""
+    if message := st.session_state.pop("flash", None):
+        st.toast(esc(message), duration="long")
+
+
+def _stale_banner() -> None:
+    """Say on every page when the facts are old."""
+    fresh = data.freshness()
+    if fresh.is_stale and fresh.at is not None:
+        last = instant(fresh.at, zone(st.context.timezone))
+        title = f"These facts are old: the last ones are of {last}"
+        st.warning(esc(fresh.sentence), title=esc(title), icon=":material/history_toggle_off:")
+
+
+def _show_outage(error: GoldcopyError) -> None:
+    """Say that nothing is known, and show no number at all."""
+    _LOG.error("catalog: %s", error)
+    st.title("Not known: the catalog cannot be read", anchor=False)
+    finding.problem(error)
+    st.text(
+        f"Nothing is shown, because nothing is known ({utc_now():%Y-%m-%d %H:%M} UTC). Backups may well go on: they "
+        "are in the repository, and `goldcopy rebuild-catalog` makes a lost catalog anew."
+    )
 
 
 main()

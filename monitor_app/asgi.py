@@ -1,24 +1,117 @@
 """The web server around the pages: Streamlit's app, own routes, security headers, allowed hosts."""
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import streamlit as st
+from starlette.middleware import Middleware
+
+from monitor_app.guard import LOOPBACK_NAMES, Guard, is_loopback
+from monitor_app.routes import ROUTES
+from monitor_app.site import Site
+from shared.config.model import AppSection
+from shared.errors import ConfigInvalid
 
 FOLDER = Path(__file__).parent
 
 
-def serve(*, host: str, port: int) -> None:
-    """Serve until stopped."""
+def serve(site: Site, *, host: str, port: int) -> None:
+    """Serve until stopped.
+
+    Raises:
+        ConfigInvalid: It would be open to others without a sign-in, or the sign-in is not complete.
+    """
+    settings = site.config.file.app
+    refuse_to_be_open(settings, host)
     # Streamlit looks for its config.toml beside the program that was started, which would be bin/goldcopy.
     sys.argv[:] = [str(FOLDER / "__main__.py")]
-    st.App(FOLDER / "app.py").run(
+    build(site, host=host).run(
         config={
             "server.address": host,
             "server.port": port,
             "server.headless": True,
             "server.fileWatcherType": "none",
             "server.enableAgentApi": False,
+            "server.allowedHosts": allowed_hosts(settings, host),
             "browser.gatherUsageStats": False,
         }
     )
+
+
+def build(site: Site, *, host: str) -> st.App:
+    """Return the app with everything around it.
+
+    Raises:
+        ConfigInvalid: What the sign-in refers to is missing.
+    """
+    settings = site.config.file.app
+    hosts = allowed_hosts(settings, host)
+    is_https = (settings.url or "").startswith("https://")
+    return st.App(
+        FOLDER / "app.py",
+        secrets=_secrets(site),
+        routes=ROUTES,
+        middleware=[Middleware(Guard, hosts=hosts, is_https=is_https)],
+        lifespan=_warm,
+    )
+
+
+def refuse_to_be_open(settings: AppSection, host: str) -> None:
+    """Make sure that whoever can reach the app from outside has to sign in.
+
+    Raises:
+        ConfigInvalid: They would not have to.
+    """
+    outside = [
+        name for name in (host, *settings.allowed_hosts, _public_name(settings)) if name and not is_loopback(name)
+    ]
+    if outside and settings.sign_in is None:
+        raise ConfigInvalid(
+            f"the app would be open to everybody who reaches {outside[0]}",
+            hint="Set [app.sign_in] (docs/app.md says how), or serve it on 127.0.0.1 only.",
+        )
+    if settings.sign_in is not None and not settings.url:
+        raise ConfigInvalid(
+            "app.url is missing, and sign-in needs the address to come back to",
+            hint='Write the address that people open: [app] url = "https://backups.example.com".',
+        )
+
+
+def allowed_hosts(settings: AppSection, host: str) -> list[str]:
+    """Return the names under which the app may be asked for: those of this machine, and what the configuration says."""
+    bound = [] if host in {"0.0.0.0", "::"} else [host]  # noqa: S104 - compared, not bound
+    public = _public_name(settings)
+    return sorted({*LOOPBACK_NAMES, *bound, *settings.allowed_hosts, *([public] if public else [])})
+
+
+def _public_name(settings: AppSection) -> str:
+    return urlsplit(settings.url or "").hostname or ""
+
+
+def _secrets(site: Site) -> dict[str, Any]:
+    """Return what Streamlit's sign-in asks for; it never stands in a file of Streamlit's own."""
+    settings = site.config.file.app
+    if settings.sign_in is None:
+        return {}
+    read = site.config.references.text
+    return {
+        "auth": {
+            "redirect_uri": f"{(settings.url or '').rstrip('/')}/oauth2callback",
+            "cookie_secret": read(settings.sign_in.cookie_secret, key="app.sign_in.cookie_secret"),
+            "client_id": read(settings.sign_in.client_id, key="app.sign_in.client_id"),
+            "client_secret": read(settings.sign_in.client_secret, key="app.sign_in.client_secret"),
+            "server_metadata_url": read(settings.sign_in.metadata_url, key="app.sign_in.metadata_url"),
+        }
+    }
+
+
+@asynccontextmanager
+async def _warm(_app: st.App) -> AsyncIterator[dict[str, Any] | None]:
+    """Import what the first page would wait for."""
+    import plotly.graph_objects  # noqa: F401
+
+    yield None

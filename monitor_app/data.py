@@ -3,13 +3,20 @@
 Every function takes small hashable arguments and returns frozen rows. After a change call `forget()`.
 """
 
+from datetime import date
 from typing import Any
 
 import streamlit as st
 
 from monitor_app import site
+from monitor_app.freshness import Freshness, judge
 from monitor_app.queries import backups as backup_queries
+from monitor_app.queries.backup_detail import BackupDetail, load_backup
 from monitor_app.queries.backups import BackupFilter, BackupPage
+from monitor_app.queries.days import load_fleet_days
+from monitor_app.queries.freshness import load_signs
+from shared.catalog.records import DayRow
+from shared.clock import utc_now
 
 _LIVE: dict[str, Any] = {"ttl": 30, "show_spinner": False}
 
@@ -17,6 +24,12 @@ _LIVE: dict[str, Any] = {"ttl": 30, "show_spinner": False}
 def forget() -> None:
     """Drop everything that is cached, so that a change shows at once."""
     st.cache_data.clear()
+
+
+def freshness() -> Freshness:
+    """How old the facts are; asked anew on every run, so a catalog that is gone shows at once."""
+    shown = site.current()
+    return judge(load_signs(shown.database()), utc_now(), shown.config.file.app.stale_after)
 
 
 @st.cache_data(max_entries=200, **_LIVE)
@@ -29,3 +42,15 @@ def backups(wanted: BackupFilter, page: int) -> BackupPage:
 def source_names() -> tuple[str, ...]:
     """All sources by name."""
     return backup_queries.load_source_names(site.current().database())
+
+
+@st.cache_data(max_entries=200, **_LIVE)
+def backup(backup_id: str) -> BackupDetail | None:
+    """One backup with its tables, holds and restore tests; None where there is none."""
+    return load_backup(site.current().database(), backup_id)
+
+
+@st.cache_data(max_entries=20, **_LIVE)
+def fleet_days(since: date) -> tuple[DayRow, ...]:
+    """What each day came to over all sources, oldest first."""
+    return load_fleet_days(site.current().database(), since)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.domain.person import Role
+
 FOLDER = Path(__file__).parent / "app_pages"
 
 
@@ -15,12 +17,14 @@ class Page:
         title: Its name in the menu.
         icon: A Material symbol of the bundled font.
         question: What it answers; shown as the menu's help.
+        role: Who may see it.
     """
 
     file: str
     title: str
     icon: str
     question: str
+    role: Role = Role.VIEWER
 
     @property
     def path(self) -> Path:

@@ -24,7 +24,7 @@ class Site:
         Raises:
             CatalogProblem: It cannot be reached, or is not of this version.
         """
-        url = self.config.catalog_url
+        url = self.config.app_catalog_url
         with self._lock:
             file = _file_of(url)
             # A catalog file that was replaced or removed lives on behind an open connection: never show that one.

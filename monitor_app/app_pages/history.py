@@ -1,10 +1,88 @@
-"""Backup history."""
+"""Backup history: which backups are there, and what does each one hold?"""
+
+from datetime import timedelta
 
 import streamlit as st
 
-from monitor_app import data
-from monitor_app.queries.backups import BackupFilter
+from monitor_app import data, downloads
+from monitor_app.components import backup_view, finding, tables
+from monitor_app.components.backups import history_columns, history_finding, history_rows
+from monitor_app.components.text import count, zone
+from monitor_app.queries.backups import COUNT_LIMIT, BackupFilter, BackupPage, Result
+from shared.clock import utc_now
+from shared.domain.backup import BackupKind
 
-found = data.backups(BackupFilter(), 1)
-st.title(f"{found.count} backups")
-st.dataframe([{"id": row.id, "status": row.status.value} for row in found.rows], alt="Backups")
+SPAN_DAYS = 30
+ANY = "any"
+
+
+def main() -> None:
+    """Show the page."""
+    title = st.container()
+    wanted = ask()
+    page_number = int(st.session_state.get("page", 1))
+    found = data.backups(wanted, page_number)
+    with title:
+        finding.page_title("Backup history", sentence(found, wanted))
+    if not found.rows:
+        nothing(wanted)
+    else:
+        where = zone(st.context.timezone)
+        tables.rows(history_rows(found.rows, where), columns=history_columns(where), alt="Backups, newest first")
+        if found.page_count > 1:
+            st.pagination(found.page_count, key="page", bind="query-params")
+    look_into(found)
+
+
+def ask() -> BackupFilter:
+    """Read the filters; they stand in the URL."""
+    with st.container(horizontal=True):
+        source = st.selectbox("Source", [ANY, *data.source_names()], key="source", bind="query-params")
+        result = st.selectbox("Result", [item.value for item in Result], key="result", bind="query-params")
+        kind = st.selectbox("Kind", [ANY, *(item.value for item in BackupKind)], key="kind", bind="query-params")
+        until = st.date_input("Began until (UTC)", value=None, key="until", bind="query-params")
+    return BackupFilter(
+        source="" if source in {ANY, None} else str(source),
+        result=Result(result or ANY),
+        kind="" if kind in {ANY, None} else str(kind),
+        until=until,
+    )
+
+
+def sentence(found: BackupPage, wanted: BackupFilter) -> str:
+    """Say what the page found."""
+    matching = f"{COUNT_LIMIT:,} or more backups" if found.count == COUNT_LIMIT else count(found.count, "backup")
+    days = data.fleet_days((utc_now() - timedelta(days=SPAN_DAYS)).date())
+    return history_finding(matching, days, SPAN_DAYS, is_filtered=wanted != BackupFilter())
+
+
+def nothing(wanted: BackupFilter) -> None:
+    """Say why the list is empty."""
+    if wanted != BackupFilter():
+        finding.nothing_here("Nothing matches", "Clear a filter to see more.")
+    elif data.source_names():
+        finding.nothing_here("No backup yet", "Nothing is protected until the first one:", "goldcopy backup --help")
+    else:
+        finding.nothing_here("No source yet", "Name a database in goldcopy.toml, then:", "goldcopy check")
+
+
+def look_into(found: BackupPage) -> None:
+    """Let one backup be chosen, and show it."""
+    ids = [row.id for row in found.rows]
+    linked = st.query_params.get("backup", "")
+    if linked and linked not in ids and data.backup(linked):
+        ids.insert(0, linked)
+    chosen = st.selectbox(
+        "Look into one backup", ids, index=None, key="backup", bind="query-params", placeholder="Choose a backup"
+    )
+    detail = data.backup(chosen) if chosen else None
+    if detail is not None:
+        backup_view.show_backup(
+            detail,
+            zone(st.context.timezone),
+            manifest=downloads.manifest(detail.row.id),
+            recovery_kit=downloads.recovery_kit(detail.row.id),
+        )
+
+
+main()

@@ -1,0 +1,63 @@
+"""Titles that are findings, verdicts, badges, reasons, empty states: the words with which every page begins."""
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from monitor_app.components.text import esc, free
+from monitor_app.components.theme import HEALTH, Mark
+from shared.domain.health_reason import Colour, Reason
+from shared.errors import GoldcopyError
+
+
+def page_title(page: str, finding: str) -> None:
+    """Begin a page: its name, small, and what it found as the title.
+
+    Args:
+        page: Name as in the menu.
+        finding: One sentence in plain text, such as `12,408 recorded actions, chain intact`.
+    """
+    st.caption(esc(page))
+    st.title(esc(finding), anchor=False)
+
+
+def section(finding: str, note: str = "") -> None:
+    """Begin a part of a page with what it found, and how to read it."""
+    st.header(esc(finding), anchor=False)
+    if note:
+        st.caption(esc(note))
+
+
+def verdict(colour: Colour, title: str, body: str = "") -> None:
+    """Show the answer of a page, large and in the colour of its state; both texts are plain."""
+    mark = HEALTH[colour.value]
+    show = {Colour.RED: st.error, Colour.UNKNOWN: st.warning, Colour.YELLOW: st.warning, Colour.GREEN: st.success}[
+        colour
+    ]
+    show(esc(body) or " ", title=esc(title), icon=mark.icon)
+
+
+def badge(mark: Mark, word: str = "") -> None:
+    """Show a state as a word in its colour."""
+    st.badge(esc(word or mark.word), icon=mark.icon, color=mark.badge)
+
+
+def reasons(found: Iterable[Reason]) -> None:
+    """Show reasons, worst first as they come: what, and what to do about it."""
+    for reason in found:
+        mark = HEALTH[reason.colour.value]
+        action = f"  \n{esc('Do:')} {free(reason.action)}" if reason.action else ""
+        st.markdown(f":{mark.badge}[**{mark.glyph}**] {esc(reason.sentence)}{action}")
+
+
+def nothing_here(title: str, next_step: str, command: str = "") -> None:
+    """Show an empty state: what is missing, and what to do."""
+    shown = f"  \n{free(command)}" if command else ""
+    st.info(f"{esc(next_step)}{shown}", title=esc(title), icon=":material/inbox:")
+
+
+def problem(error: GoldcopyError) -> None:
+    """Show an error of ours: what, and what to do next."""
+    st.error(
+        free(error.hint) or " ", title=esc(f"{error.message[:1].upper()}{error.message[1:]}"), icon=":material/error:"
+    )

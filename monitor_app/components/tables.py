@@ -1,0 +1,55 @@
+"""Tables: key and value side by side, and rows from the server with their columns described."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from monitor_app.components.text import esc, plain
+
+ROW_HEIGHT_PIXELS = 35
+_HEADER_PIXELS = 38
+
+
+def facts(values: Mapping[str, object], *, alt: str) -> None:
+    """Show names and values under each other.
+
+    Args:
+        values: By name, in order; text from outside is made harmless here.
+        alt: What the table is, for those who hear it.
+    """
+    rows = {esc(name): esc(value) for name, value in values.items()}
+    st.table(
+        {"": list(rows), " ": list(rows.values())}, border="horizontal", hide_header=True, hide_index=True, alt=alt
+    )
+
+
+def rows(
+    found: Sequence[Mapping[str, Any]],
+    *,
+    alt: str,
+    columns: Mapping[str, Any] | None = None,
+    key: str | None = None,
+    tallest: int = 15,
+) -> None:
+    """Show rows, each a mapping of column to value; all of them are sent, so page on the server.
+
+    Args:
+        found: At most a few hundred rows; text is cleaned here.
+        alt: What the table is, for those who hear it.
+        columns: `st.column_config` by column.
+        key: The element's key.
+        tallest: Rows seen at once before the table scrolls.
+    """
+    cleaned = [
+        {name: plain(value) if isinstance(value, str) else value for name, value in row.items()} for row in found
+    ]
+    st.dataframe(
+        cleaned,
+        hide_index=True,
+        column_config=dict(columns or {}),
+        height=_HEADER_PIXELS + ROW_HEIGHT_PIXELS * min(max(len(cleaned), 1), tallest),
+        placeholder="–",
+        alt=alt,
+        key=key,
+    )

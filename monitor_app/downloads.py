@@ -1,0 +1,55 @@
+"""What may be taken away from a backup: its description and the means to restore it, never data."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from datetime import datetime
+
+from monitor_app import auth, site
+from shared.domain.backup import parse_backup_id
+from shared.domain.person import Role
+from shared.repository.layout import files_key
+from shared.repository.recovery import packaged_recovery_files
+from shared.wiring.parts import Parts
+
+
+def manifest(backup_id: str) -> Callable[[], bytes]:
+    """Return a reader of a backup's manifest as it is stored; it runs when somebody asks for the file."""
+
+    def read() -> bytes:
+        auth.require(Role.VIEWER)
+        return _stored(backup_id)["manifest.json"]
+
+    return read
+
+
+def recovery_kit(backup_id: str) -> Callable[[], bytes]:
+    """Return a maker of the archive that `recover.sh` needs beside a copy of the repository; same facts, same bytes."""
+
+    def make() -> bytes:
+        auth.require(Role.VIEWER)
+        return archive(_stored(backup_id) | packaged_recovery_files(), parse_backup_id(backup_id).at)
+
+    return make
+
+
+def archive(files: dict[str, bytes], at: datetime) -> bytes:
+    """Pack files into a ZIP archive that depends on nothing but its arguments."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, date_time=at.timetuple()[:6])
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
+            packed.writestr(entry, files[name])
+    return buffer.getvalue()
+
+
+def _stored(backup_id: str) -> dict[str, bytes]:
+    source = parse_backup_id(backup_id).source
+    parts = Parts(site.current().config)
+    repository = parts.repository()
+    return {
+        "manifest.json": repository.read_manifest_bytes(source, backup_id),
+        "files.tsv": parts.store.get(files_key(source, backup_id)),
+    }
