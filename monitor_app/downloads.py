@@ -8,9 +8,6 @@ from datetime import datetime
 from monitor_app import auth, site
 from shared.domain.backup import parse_backup_id
 from shared.domain.person import Role
-from shared.repository.layout import files_key
-from shared.repository.recovery import packaged_recovery_files
-from shared.wiring.parts import Parts
 
 
 def manifest(backup_id: str) -> Callable[[], bytes]:
@@ -27,6 +24,8 @@ def recovery_kit(backup_id: str) -> Callable[[], bytes]:
     """Return a maker of the archive that `recover.sh` needs beside a copy of the repository; same facts, same bytes."""
 
     def make() -> bytes:
+        from shared.repository.recovery import packaged_recovery_files
+
         auth.require(Role.VIEWER)
         return archive(_stored(backup_id) | packaged_recovery_files(), parse_backup_id(backup_id).at)
 
@@ -46,6 +45,10 @@ def archive(files: dict[str, bytes], at: datetime) -> bytes:
 
 
 def _stored(backup_id: str) -> dict[str, bytes]:
+    # Imported when somebody asks: pages read the catalog only, and start faster without what the repository needs.
+    from shared.repository.layout import files_key
+    from shared.wiring.parts import Parts
+
     source = parse_backup_id(backup_id).source
     parts = Parts(site.current().config)
     repository = parts.repository()
