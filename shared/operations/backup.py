@@ -24,6 +24,7 @@ from shared.domain.manifest import DerivedRecord, Manifest
 from shared.domain.source import Source
 from shared.errors import PreflightRefused, SourceChanged, SourceLocked
 from shared.operations.adoption import adopt_unrecorded
+from shared.operations.anomalies import look_at_backup
 from shared.operations.derived_facts import read_derived, require_same_rows
 from shared.operations.dump_reading import DumpReading
 from shared.operations.progress import OnProgress, PhaseTimer
@@ -43,7 +44,7 @@ from shared.postgres.dump import DumpRequest, start_dump
 from shared.postgres.facts import read_sequences
 from shared.postgres.owned_folders import owned_folder
 from shared.postgres.preflight import Preflight, check_source
-from shared.postgres.schema import digest_schema
+from shared.postgres.schema import Schema, digest_schema
 from shared.postgres.schema_changes import require_unchanged
 from shared.postgres.snapshot import Snapshot, break_off, open_snapshot
 from shared.postgres.tools import Toolset, choose_client
@@ -92,10 +93,11 @@ class BackupPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupResult:
-    """A complete backup and what its manifest says."""
+    """A complete backup, what its manifest says, and what is newly odd about it, in sentences."""
 
     manifest: Manifest
     status: str = "complete"
+    anomalies: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return the result in JSON's own types."""
@@ -113,6 +115,7 @@ class BackupResult:
             "table_count": len(manifest.tables),
             "row_count": manifest.row_count,
             "warnings": list(manifest.warnings),
+            "anomalies": list(self.anomalies),
             "excluded": [{"object": item.object, "reason": item.reason} for item in manifest.excluded],
             "phases": manifest.durations_seconds,
         }
@@ -157,12 +160,15 @@ def run_backup(
             backup_id=backup_id, source=source, kind=request.kind, reason=request.reason, now=now(), run=run
         )
         try:
-            manifest, digest = _BackupInTheMaking(request, place, backup_id, now, on_progress).complete()
+            making = _BackupInTheMaking(request, place, backup_id, now, on_progress)
+            manifest, digest = making.complete()
         except BaseException as error:
             catalog.backup_failed(backup_id, error, now())
             raise
         catalog.backup_completed(manifest, digest, now())
-    return BackupResult(manifest=manifest)
+        key = place.repository.fingerprint_key
+        odd = look_at_backup(catalog, request.source, manifest, making.schema, key, now())
+    return BackupResult(manifest=manifest, anomalies=tuple(item.sentence for item in odd))
 
 
 class _BackupInTheMaking:
@@ -184,6 +190,7 @@ class _BackupInTheMaking:
         self._started_at = now()
         self._timer = PhaseTimer()
         self._policy = request.source.dump
+        self.schema: Schema = {}
 
     def complete(self) -> tuple[Manifest, str]:
         """Make the backup; begin again when a table was dropped or altered while the dump was starting."""
@@ -310,6 +317,7 @@ class _BackupInTheMaking:
 
     def _manifest(self, dumped: _Dumped) -> Manifest:
         facts, snapshot = dumped.facts, dumped.snapshot
+        self.schema = facts.schema
         objects = [stored for name, stored in dumped.stored.items() if name.startswith("blob_")]
         require_large_objects(facts, len(objects))
         tables = records_of_tables(dumped.toc, facts, dumped.stored, dumped.preflight)
