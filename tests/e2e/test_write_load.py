@@ -18,19 +18,22 @@ from tests.support.real_backups import RealBackups, open_real_backups
 CLIENTS = 4
 
 TABLES = """
-CREATE TABLE accounts (id serial PRIMARY KEY, branch int NOT NULL, balance int NOT NULL DEFAULT 0, filler text);
+CREATE TABLE accounts (id serial PRIMARY KEY, branch int NOT NULL, balance int NOT NULL DEFAULT 0, filler text,
+    summary text GENERATED ALWAYS AS (branch || ':' || balance || ':' || length(filler)) STORED);
 INSERT INTO accounts (branch, filler) SELECT g % 10, repeat('f', 80) FROM generate_series(1, 20000) g;
 CREATE TABLE history (id bigint GENERATED ALWAYS AS IDENTITY, account int REFERENCES accounts, delta int,
-    at timestamptz DEFAULT clock_timestamp(), note text) PARTITION BY HASH (id);
+    at timestamptz DEFAULT clock_timestamp(), note text, twice int GENERATED ALWAYS AS (delta * 2) STORED)
+    PARTITION BY HASH (id);
 CREATE TABLE history_0 PARTITION OF history FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE history_1 PARTITION OF history FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 CREATE TABLE queue (id serial PRIMARY KEY, payload jsonb);
-CREATE TABLE emptied (id int, text text);
+CREATE TABLE emptied (id int, text text, next int GENERATED ALWAYS AS (id + 1) STORED);
 CREATE TABLE files (id serial PRIMARY KEY, object oid);
 CREATE SEQUENCE tickets CACHE 5;
 CREATE SEQUENCE down INCREMENT -3;
 CREATE MATERIALIZED VIEW sums AS SELECT branch, sum(balance) AS total FROM accounts GROUP BY branch;
 CREATE UNIQUE INDEX ON sums (branch);
+CREATE MATERIALIZED VIEW queued AS SELECT count(*) FROM queue;
 """
 
 WORK = (
@@ -50,6 +53,7 @@ WORK = (
     "CREATE TEMPORARY TABLE scratch_{n} ON COMMIT DROP AS SELECT * FROM accounts LIMIT 10",
     "BEGIN; UPDATE accounts SET filler = 'rolled back' WHERE branch = {n} % 10; ROLLBACK",
     "REFRESH MATERIALIZED VIEW CONCURRENTLY sums",
+    "REFRESH MATERIALIZED VIEW queued",
     "UPDATE accounts SET filler = repeat('g', {n} % 120) WHERE id BETWEEN {n} AND {n} + 30",
     "ANALYZE accounts",
     "VACUUM queue",

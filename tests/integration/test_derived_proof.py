@@ -272,7 +272,7 @@ CREATE MATERIALIZED VIEW v AS SELECT * FROM t; CREATE MATERIALIZED VIEW w AS SEL
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
     """Have something done between the moment in which a backup finds what to read, and the reading."""
-    find = derived_facts.find_derived
+    find = derived.find_derived
 
     def arrange(do: Callable[[], object]) -> None:
         def find_and_do(
