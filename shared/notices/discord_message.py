@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from shared.domain.notice import Notice
-from shared.notices.wording import commands, not_shown, shorten, tidy, tone_of
+from shared.notices.wording import commands, labels_of, not_shown, shorten, tidy, tone_of
 from shared.units import format_instant
 
 TITLE_CHARACTERS = 256
@@ -51,13 +51,14 @@ def markdown(text: str) -> str:
 
 
 def _description(notice: Notice) -> str:
+    labels = labels_of(notice)
     links = " · ".join(f"[{_escaped(label)}]({url})" for label, url in notice.links[:LINKS_SHOWN])
     paragraphs = [
-        f"**Impact:** {_cut(markdown(notice.impact), 800)}" if notice.impact else "",
-        f"**Do:** {_cut(markdown(notice.action), 800)}" if notice.action else "",
+        f"**{labels.impact}:** {_cut(markdown(notice.impact), 800)}" if notice.impact else "",
+        f"**{labels.action}:** {_cut(markdown(notice.action), 800)}" if notice.action else "",
     ]
     room = DESCRIPTION_CHARACTERS - sum(len(paragraph) + 2 for paragraph in [*paragraphs, links])
-    paragraphs += [_findings(notice.findings, room), links]
+    paragraphs += [_findings(labels.findings, notice.findings, room), links]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
 
 
@@ -76,10 +77,10 @@ def _fields(facts: tuple[tuple[str, str], ...], room: int) -> list[dict[str, Any
     return fields
 
 
-def _findings(findings: tuple[str, ...], room: int) -> str:
+def _findings(label: str, findings: tuple[str, ...], room: int) -> str:
     if not findings:
         return ""
-    lines = ["**Findings:**"]
+    lines = [f"**{label}:**"]
     room -= len(lines[0]) + len(not_shown(len(findings))) + 1
     for number, finding in enumerate(findings):
         line = f"- {markdown(shorten(finding, 300))}"

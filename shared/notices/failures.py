@@ -26,8 +26,8 @@ _TRANSIENT_STATUS = frozenset({408, 425, 429})
 _NEXT_STEPS = {
     401: "its credentials are wrong",
     403: "it is not allowed to post there",
-    404: "there is nothing at this URL, the webhook may have been removed",
-    410: "the webhook or the channel was removed",
+    404: "there is nothing at this URL, the webhook may be gone",
+    410: "the webhook or the channel is gone",
 }
 
 

@@ -5,7 +5,7 @@ from html import escape
 
 from shared.domain.notice import Notice
 from shared.notices.plain import MAIL_FINDINGS
-from shared.notices.wording import Tone, commands, not_shown, tidy, tone_of
+from shared.notices.wording import Tone, commands, labels_of, not_shown, tidy, tone_of
 
 _FONT = "font-family:-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 _MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:13px"
@@ -42,15 +42,16 @@ def _rows(notice: Notice, tone: Tone) -> Iterator[str]:
         f'<h1 style="margin:2px 0 0;font-size:19px;line-height:1.35">{escape(notice.title)}</h1>',
         "20px 24px 4px",
     )
+    labels = labels_of(notice)
     if notice.impact:
-        yield _row(f"<strong>Impact:</strong> {_sentence(notice.impact)}")
+        yield _row(f"<strong>{labels.impact}:</strong> {_sentence(notice.impact)}")
     if notice.action:
         yield _row(
             f'<div style="padding:10px 14px;background:#f6f8fa;border-left:3px solid {tone.hex_colour}">'
-            f"<strong>Do:</strong> {_sentence(notice.action)}</div>"
+            f"<strong>{labels.action}:</strong> {_sentence(notice.action)}</div>"
         )
     if notice.findings:
-        yield _row(_findings(notice.findings))
+        yield _row(_findings(labels.findings, notice.findings))
     if notice.facts:
         yield _row(_facts(notice.facts))
     if notice.links:
@@ -66,11 +67,11 @@ def _row(content: str, padding: str = "8px 24px") -> str:
     return f'<tr><td style="padding:{padding};overflow-wrap:anywhere">{content}</td></tr>'
 
 
-def _findings(findings: tuple[str, ...]) -> str:
+def _findings(label: str, findings: tuple[str, ...]) -> str:
     shown = "".join(f'<li style="margin:2px 0">{_sentence(finding)}</li>' for finding in findings[:MAIL_FINDINGS])
     hidden = len(findings) - MAIL_FINDINGS
     rest = f'<div style="{_MUTED}">{not_shown(hidden)}</div>' if hidden > 0 else ""
-    return f'<strong>Findings</strong><ul style="margin:4px 0;padding-left:20px">{shown}</ul>{rest}'
+    return f'<strong>{label}</strong><ul style="margin:4px 0;padding-left:20px">{shown}</ul>{rest}'
 
 
 def _facts(facts: tuple[tuple[str, str], ...]) -> str:

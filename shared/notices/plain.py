@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from shared.domain.notice import Notice
-from shared.notices.wording import not_shown, shorten, tidy
+from shared.notices.wording import labels_of, not_shown, shorten, tidy
 
 MAIL_FINDINGS = 200
 _CALLS_EVERYBODY = re.compile(r"@(?=(?:everyone|here|channel|all|room|group)\b)", re.IGNORECASE)
@@ -30,20 +30,22 @@ def short_text(notice: Notice, limit: int) -> str:
         if len(text) <= limit:
             return text
     tidied = tidy(notice)
-    parts = (f"Impact: {tidied.impact}" if tidied.impact else "", f"Do: {tidied.action}" if tidied.action else "")
-    text = "\n".join(part for part in parts if part) or tidied.title
+    labelled = ((labels_of(notice).impact, tidied.impact), (labels_of(notice).action, tidied.action))
+    parts = [f"{label}: {part}" for label, part in labelled if part]
+    text = "\n".join(parts) or tidied.title
     return shorten(_CALLS_EVERYBODY.sub("@\u200b", text), limit)
 
 
 def _paragraphs(notice: Notice, findings: int) -> Iterator[str]:
+    labels = labels_of(notice)
     if notice.impact:
-        yield f"Impact: {notice.impact}"
+        yield f"{labels.impact}: {notice.impact}"
     if notice.action:
-        yield f"Do: {notice.action}"
+        yield f"{labels.action}: {notice.action}"
     if notice.findings:
         shown = [f"  - {finding}" for finding in notice.findings[:findings]]
         hidden = len(notice.findings) - len(shown)
-        yield "\n".join(["Findings:", *shown, *([f"  {not_shown(hidden)}"] if hidden else [])])
+        yield "\n".join([f"{labels.findings}:", *shown, *([f"  {not_shown(hidden)}"] if hidden else [])])
     if notice.facts:
         width = max(len(label) for label, _ in notice.facts)
         yield "\n".join(f"{label + ':':<{width + 1}} {value}" for label, value in notice.facts)

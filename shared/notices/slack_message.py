@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from shared.domain.notice import Notice
-from shared.notices.wording import commands, not_shown, shorten, tidy, tone_of
+from shared.notices.wording import commands, labels_of, not_shown, shorten, tidy, tone_of
 
 SECTION_CHARACTERS = 3000
 FIELD_CHARACTERS = 2000
@@ -64,12 +64,13 @@ def mrkdwn(text: str) -> str:
 
 
 def _blocks(notice: Notice) -> Iterator[dict[str, Any]]:
+    labels = labels_of(notice)
     if notice.impact:
-        yield _section(f"*Impact:* {mrkdwn(notice.impact)}")
+        yield _section(f"*{labels.impact}:* {mrkdwn(notice.impact)}")
     if notice.action:
-        yield _section(f"*Do:* {mrkdwn(notice.action)}")
+        yield _section(f"*{labels.action}:* {mrkdwn(notice.action)}")
     if notice.findings:
-        yield _section(_findings(notice.findings))
+        yield _section(_findings(labels.findings, notice.findings))
     facts = notice.facts[:FACTS_SHOWN]
     for start in range(0, len(facts), FIELDS_A_BLOCK):
         yield {"type": "section", "fields": [_field(*fact) for fact in facts[start : start + FIELDS_A_BLOCK]]}
@@ -79,8 +80,8 @@ def _blocks(notice: Notice) -> Iterator[dict[str, Any]]:
         yield _context("  ·  ".join(f"<{_url(url)}|{mrkdwn(label)}>" for label, url in notice.links[:LINKS_SHOWN]))
 
 
-def _findings(findings: tuple[str, ...]) -> str:
-    lines = ["*Findings:*"]
+def _findings(label: str, findings: tuple[str, ...]) -> str:
+    lines = [f"*{label}:*"]
     room = SECTION_CHARACTERS - len(lines[0]) - len(not_shown(len(findings))) - 1
     for number, finding in enumerate(findings):
         line = f"• {mrkdwn(shorten(finding, 400))}"

@@ -5,7 +5,7 @@ header, a direction mark would turn a sentence round, half a surrogate cannot be
 """
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import urlsplit
 
@@ -56,6 +56,29 @@ def tone_of(notice: Notice) -> Tone:
     if notice.severity is NoticeSeverity.WARNING:
         return Tone.WARNING
     return Tone.GOOD if notice.event in _GOOD_NEWS else Tone.INFO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """What stands before the parts of a notice."""
+
+    impact: str = "Impact"
+    action: str = "Do"
+    findings: str = "Findings"
+
+
+_LABELS = {
+    NoticeEvent.DIGEST: Labels(impact="In short", findings="Sources, worst first"),
+    NoticeEvent.HEALTH_CHANGED: Labels(findings="Why"),
+    NoticeEvent.REMINDER: Labels(findings="Why"),
+    NoticeEvent.ESCALATION: Labels(findings="Why"),
+    NoticeEvent.RECOVERED: Labels(findings="What was"),
+}
+
+
+def labels_of(notice: Notice) -> Labels:
+    """Return the words that fit this kind of notice."""
+    return _LABELS.get(notice.event, Labels())
 
 
 def tidy(notice: Notice) -> Notice:
