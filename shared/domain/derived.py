@@ -17,7 +17,7 @@ OTHER_ORDER = "its rows stand in another order than at the source, and it is too
 _SHOWN = 10
 _GENERATED_HINT = (
     "Its expression depends on what changed after the rows were stored (a function, a setting): make the source "
-    "compute them anew, for example with UPDATE, and back up again."
+    "compute them anew (UPDATE a column that it reads to its own value), and back up again."
 )
 
 
