@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from monitor_app import auth, data, navigation
+from monitor_app import auth, clicks, data, navigation
 from monitor_app.components import finding
 from monitor_app.components.text import esc, instant, zone
 from shared.clock import utc_now
@@ -71,8 +71,10 @@ def _sidebar(user: Person) -> None:
 
 def _flash() -> None:
     """Say what the last click did, once."""
-    if message := st.session_state.pop("flash", None):
-        st.toast(esc(message), duration="long")
+    if message := st.session_state.pop(clicks.FLASH, None):
+        st.toast(esc(message), icon=":material/check_circle:", duration="long")
+    if found := st.session_state.pop(clicks.PROBLEM, None):
+        finding.problem(GoldcopyError(found[0], hint=found[1]))
 
 
 def _stale_banner() -> None:
