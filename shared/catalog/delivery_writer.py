@@ -14,8 +14,8 @@ from shared.domain.notice import NoticeSeverity
 
 # Longer than a sender can take; whoever holds a lease for longer is dead.
 LEASE = timedelta(minutes=3)
-# No wait between two attempts is longer.
-LONGEST_WAIT = timedelta(hours=1)
+# Nothing waits longer, neither between two attempts nor for the end of quiet hours.
+LONGEST_WAIT = timedelta(days=1)
 
 
 class DeliveryWriter:

@@ -121,15 +121,15 @@ def incident_record(row: Row) -> Incident:
     )
 
 
-def delivery_values(key: str, channel: str, now: datetime) -> dict[str, Any]:
-    """Return the row of a notice that is to be sent to a channel."""
+def delivery_values(key: str, channel: str, now: datetime, *, begins_at: datetime | None = None) -> dict[str, Any]:
+    """Return the row of a notice that is to be sent to a channel, now or later."""
     return {
         "notice_key": key,
         "channel": channel,
         "state": OutboxState.PENDING.value,
         "attempts": 0,
         "created_at": now,
-        "next_attempt_at": now,
+        "next_attempt_at": begins_at or now,
         "lease_until": None,
         "lease_holder": "",
         "finished_at": None,

@@ -33,6 +33,7 @@ class Watch(CatalogTable, table=True):
     watched_at: datetime = instant_field(optional=False)
     watcher: str = text_field()
     audit_seq: int = bytes_field()
+    sizes: dict[str, int] = json_field(dict)
 
 
 class HealthStateRow(CatalogTable, table=True):

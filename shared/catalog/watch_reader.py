@@ -22,11 +22,14 @@ from shared.catalog.watch_models import (
     WATCH_ID,
 )
 from shared.catalog.watch_records import AttemptRow, DeliveryRow, OutboxState, WatchRecord
+from shared.domain.channel import DeliveryState
+from shared.domain.channel_health import ChannelFailures
 from shared.domain.incident import Incident
 from shared.domain.notice import Notice, read_notice
 from shared.domain.source_facts import Reachability
 from shared.domain.transition import HealthState, Transition
 
+DELIVERED = DeliveryState.DELIVERED.value
 _REACHABLE = {"reachable": True, "unreachable": False}
 
 
@@ -61,6 +64,7 @@ class WatchReader:
             started_at=row["started_at"],
             watched_at=row["watched_at"],
             audit_seq=row["audit_seq"],
+            sizes=row["sizes"],
             states={state.source: state for state in states},
             incidents=incidents,
             changes=changes,
@@ -161,6 +165,29 @@ class WatchReader:
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(DELIVERY_ATTEMPT.c.id.desc()).limit(limit)).mappings()
             return tuple(simple_record(AttemptRow, row) for row in rows)
+
+    def failures_of_channel(self, channel: str) -> ChannelFailures | None:
+        """Return how a channel has failed since it last took anything, or None where it has not."""
+        mine = DELIVERY_ATTEMPT.c.channel == channel
+        taken = select(func.max(DELIVERY_ATTEMPT.c.id)).where(mine, DELIVERY_ATTEMPT.c.outcome == DELIVERED)
+        with self._database.reading() as connection:
+            after = connection.execute(taken).scalar() or 0
+            since = (mine, DELIVERY_ATTEMPT.c.id > after)
+            ids = connection.execute(
+                select(func.min(DELIVERY_ATTEMPT.c.id), func.max(DELIVERY_ATTEMPT.c.id), func.count()).where(*since)
+            ).one()
+            if not ids[2]:
+                return None
+            ends = select(DELIVERY_ATTEMPT).where(DELIVERY_ATTEMPT.c.id.in_([ids[0], ids[1]]))
+            rows = list(connection.execute(ends.order_by(DELIVERY_ATTEMPT.c.id)).mappings())
+        return ChannelFailures(
+            channel=channel,
+            since=rows[0]["at"],
+            last_at=rows[-1]["at"],
+            count=ids[2],
+            is_final=rows[-1]["outcome"] == DeliveryState.FAILED.value,
+            error=rows[-1]["error"],
+        )
 
     def reach(self, name: str) -> tuple[Reachability, int] | None:
         """Return what something outside answered last, and how many questions in a row got no good answer."""

@@ -19,6 +19,7 @@ class WatchRecord:
         started_at: When the watch looked for the first time.
         watched_at: When it looked last.
         audit_seq: Up to which entry of the audit trail events were told.
+        sizes: What every source took in the repository when the last digest was made, in bytes.
         states: How every source stood, the system under the empty name.
         incidents: Those that are not finished.
         changes: Changes of health by source, within the window that was asked for.
@@ -28,6 +29,7 @@ class WatchRecord:
     started_at: datetime
     watched_at: datetime
     audit_seq: int
+    sizes: Mapping[str, int]
     states: Mapping[str, HealthState]
     incidents: tuple[Incident, ...]
     changes: Mapping[str, int]
@@ -39,13 +41,17 @@ class OutboxNotice:
 
     Attributes:
         notice: What is told.
-        channels: Names of the channels that get it.
+        channels: Names of the channels that get it now.
+        later: Names of those that get it at `later_at`.
+        later_at: When the quiet hours are over.
         incident_id: The incident it is about, if it is about one.
         members: Notices that this one tells together; they are recorded, so that none of them is ever told again.
     """
 
     notice: Notice
     channels: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    later_at: datetime | None = None
     incident_id: str = ""
     members: tuple[Notice, ...] = ()
 
@@ -60,6 +66,7 @@ class WatchResult:
         incidents: Those that changed.
         outbox: Notices to be sent.
         audit_seq: Up to which entry of the audit trail events are told with it.
+        sizes: What every source takes in the repository, where a digest tells of it.
     """
 
     states: tuple[HealthState, ...] = ()
@@ -67,6 +74,7 @@ class WatchResult:
     incidents: tuple[Incident, ...] = ()
     outbox: tuple[OutboxNotice, ...] = ()
     audit_seq: int = 0
+    sizes: Mapping[str, int] | None = None
 
 
 class OutboxState(StrEnum):

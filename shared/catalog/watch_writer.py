@@ -45,13 +45,14 @@ class WatchWriter:
         """Make sure that there is a beginning: what happened before it is history and is not told."""
         with self._database.writing() as connection:
             newest = connection.execute(select(func.max(AUDIT_ENTRY.c.seq))).scalar() or 0
-            values = {
+            values: dict[str, Any] = {
                 "id": WATCH_ID,
                 "version": 1,
                 "started_at": now,
                 "watched_at": now,
                 "watcher": self._actor,
                 "audit_seq": newest,
+                "sizes": {},
             }
             upsert(connection, WATCH, values, keys=("id",), update={})
 
@@ -74,6 +75,8 @@ class WatchWriter:
             again.
         """
         values = {"watched_at": now, "watcher": self._actor, "audit_seq": result.audit_seq}
+        if result.sizes is not None:
+            values["sizes"] = dict(result.sizes)
         with self._database.writing() as connection:
             if not _count_up(connection, version, values):
                 return False
@@ -176,6 +179,8 @@ def _enqueue(connection: Connection, outbox: Sequence[OutboxNotice], now: dateti
         notices.append(_notice_values(item, now))
         notices += [_member_values(notice, item.notice.key, now) for notice in members]
         deliveries += [delivery_values(item.notice.key, channel, now) for channel in item.channels]
+        later_at = item.later_at or now
+        deliveries += [delivery_values(item.notice.key, channel, now, begins_at=later_at) for channel in item.later]
     _insert_all(connection, NOTICE, notices)
     _insert_all(connection, DELIVERY, deliveries)
 

@@ -65,11 +65,8 @@ EXPECTED = """
 
 
 def _looks(now: datetime) -> dict[str, Look]:
-    codes: dict[str, list[str]] = {"app": [], "shop": [], "web": []}
-    for source, begin, end, found in HISTORY:
-        if at(begin) <= now < at(end):
-            codes[source] = found
-    return {source: look(*found) for source, found in codes.items()}
+    good = {source: look() for source in ("app", "shop", "web")}
+    return good | {source: look(*found) for source, begin, end, found in HISTORY if at(begin) <= now < at(end)}
 
 
 def test_three_months_are_told_exactly_as_the_timeline_says() -> None:

@@ -29,6 +29,7 @@ def _watch() -> None:
         sa.Column("watched_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("watcher", sa.Text(), nullable=False),
         sa.Column("audit_seq", sa.BigInteger(), nullable=False),
+        sa.Column("sizes", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_watch")),
     )
 

@@ -1,0 +1,65 @@
+"""Which channels get a notice: what they asked for, their tier, and whether they keep quiet hours."""
+
+from collections.abc import Iterable
+
+from shared.domain.channel import Channel
+from shared.domain.escalation import Escalation
+from shared.domain.health_reason import Colour
+from shared.domain.notice import Notice, NoticeEvent
+from shared.domain.source_watch import Audience, News, NewsKind
+from shared.domain.watch_plan import severity_of
+
+Channels = Iterable[Channel]
+
+
+def channels_of_news(notice: Notice, news: News, channels: Channels, escalation: Escalation) -> tuple[str, ...]:
+    """Name the channels that hear news of health.
+
+    A red incident goes to the tiers that its escalation has reached, whatever else their channels asked for, and to
+    every channel outside the tiers that asked for it. An escalation goes to its tier alone.
+
+    Args:
+        notice: What is told.
+        news: What it is made from.
+        channels: The configured ones.
+        escalation: The tiers.
+    """
+    found = [channel for channel in channels if keeps_audience(channel, news.audience)]
+    if news.kind is NewsKind.ESCALATION:
+        return tuple(channel.name for channel in found if channel.name in escalation.channels[news.step])
+    worst = news.incident.worst if news.incident else None
+    reached = {name for tier in escalation.channels[: news.step + 1] for name in tier} if worst is Colour.RED else set()
+    return tuple(
+        channel.name
+        for channel in found
+        if channel.name in reached
+        or (escalation.hears(channel.name, news.step) and _wants(channel, notice, news, worst))
+    )
+
+
+def channels_of_event(
+    notice: Notice, channels: Channels, escalation: Escalation, audience: Audience = Audience.ALL
+) -> tuple[str, ...]:
+    """Name the channels that hear of something that happened; later tiers do only where they asked for it by name."""
+    return tuple(
+        channel.name
+        for channel in channels
+        if keeps_audience(channel, audience) and channel.wants(notice) and _asked(channel, notice, escalation)
+    )
+
+
+def keeps_audience(channel: Channel, audience: Audience) -> bool:
+    """Say whether a channel is meant, as far as quiet hours go."""
+    return audience is Audience.ALL or channel.quiet_hours is (audience is Audience.KEEPING)
+
+
+def _wants(channel: Channel, notice: Notice, news: News, worst: Colour | None) -> bool:
+    """Say whether a channel asked for it; of an end hears who asked for as much as the worst of it."""
+    if news.kind is NewsKind.RECOVERED and worst is not None and severity_of(worst).rank < channel.severity.rank:
+        return False
+    return channel.wants(notice)
+
+
+def _asked(channel: Channel, notice: Notice, escalation: Escalation) -> bool:
+    tests_channels = notice.event in (NoticeEvent.CANARY, NoticeEvent.TEST)
+    return tests_channels or not escalation.is_later_only(channel.name) or channel.events != frozenset(NoticeEvent)
