@@ -87,7 +87,7 @@ def audit(config: str | None, *, as_json: bool) -> int:
     lines = [
         f"{len(document['orphans'])} orphans, {len(document['missing'])} missing, {len(document['drifted'])} drifted",
         *(
-            f"  {kind}: {printable(item['object'])}: {printable(item['message'])}"
+            f"  {kind}: {printable(item['object'])}: {printable(item['message'])}{_hint(item)}"
             for kind in ("orphans", "missing", "drifted")
             for item in document[kind]
         ),
@@ -95,6 +95,10 @@ def audit(config: str | None, *, as_json: bool) -> int:
     ]
     emit(document, lines, as_json=as_json)
     return 1 if document["missing"] or document["drifted"] or document["audit_trail"] != "intact" else 0
+
+
+def _hint(item: dict[str, Any]) -> str:
+    return f"\n      {printable(item['hint'])}" if item["hint"] else ""
 
 
 @click.command("rebuild-catalog")

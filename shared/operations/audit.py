@@ -12,13 +12,15 @@ from datetime import datetime
 from typing import Any
 
 from shared.catalog.engine import Catalog
+from shared.catalog.records import BackupRow
 from shared.domain.backup import BackupStatus
 from shared.domain.manifest import Manifest, ObjectRecord
 from shared.errors import CatalogRefused
+from shared.operations.claims_check import check_claims
 from shared.operations.cleanup_plan import ORPHAN_GRACE
 from shared.operations.progress import OnProgress, no_progress
 from shared.operations.rebuild import DifferenceKind, rebuild_catalog
-from shared.repository.layout import KeyKind, files_key, manifest_key, parse_key, source_prefix
+from shared.repository.layout import KeyKind, evidence_prefix, files_key, manifest_key, parse_key, source_prefix
 from shared.repository.repository import Repository
 from shared.repository.store import StoredObject
 
@@ -35,12 +37,14 @@ class AuditItem:
         message: What is wrong with it.
         stored_bytes: Its size, where it is stored.
         backup_ids: The backups that it concerns.
+        hint: What to do next; empty where the module's own words say it.
     """
 
     name: str
     message: str
     stored_bytes: int = 0
     backup_ids: tuple[str, ...] = ()
+    hint: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return the item in JSON's own types."""
@@ -49,6 +53,7 @@ class AuditItem:
             "message": self.message,
             "stored_bytes": self.stored_bytes,
             "backup_ids": list(self.backup_ids),
+            "hint": self.hint,
         }
 
 
@@ -99,6 +104,7 @@ def run_audit(
     """
     work = _Audit(repository, catalog, now())
     work.compare_backups(now, on_progress)
+    work.compare_claims()
     sources = repository.list_sources()
     for number, source in enumerate(sources):
         on_progress("audit", number, len(sources))
@@ -146,6 +152,36 @@ class _Audit:
                 AuditItem(name=backup_id, message=message, backup_ids=(backup_id,))
                 for backup_id in self.repository.list_backup_ids()
             ]
+
+    def compare_claims(self) -> None:
+        """Compare what the catalog says is proven, failed and held with the evidence beside the backups."""
+        known = set(self.repository.list_backup_ids())
+        rows = [row for row in self.catalog.backups() if row.id in known]
+        for claim in check_claims(self.repository, self.catalog, rows, now=self.now):
+            place = self.missing if claim.is_missing else self.drifted
+            place.append(
+                AuditItem(
+                    name=evidence_prefix(claim.source, claim.backup_id),
+                    message=claim.message,
+                    backup_ids=(claim.backup_id,),
+                    hint=claim.hint,
+                )
+            )
+        self._compare_statuses({row.id: row for row in rows})
+
+    def _compare_statuses(self, rows: Mapping[str, BackupRow]) -> None:
+        """Make sure that what pages read as the newest proven backup is what the backup's own row says."""
+        for status in self.catalog.source_statuses():
+            row = rows.get(status.newest_proven_id)
+            if status.newest_proven_id and (row is None or row.proven_at != status.newest_proven_tested_at):
+                self.drifted.append(
+                    AuditItem(
+                        name=status.source,
+                        message=f"pages show {status.newest_proven_id} as proven, and the catalog's backups do not",
+                        backup_ids=(status.newest_proven_id,),
+                        hint="Somebody changed the catalog: find out who, and run `goldcopy restore-test`.",
+                    )
+                )
 
     def compare_objects(self, source: str) -> None:
         """Compare what is stored of a source with what its manifests name."""

@@ -28,6 +28,7 @@ from shared.errors import (
     ObjectMissing,
     StoreProblem,
 )
+from shared.operations.claims_check import UnbackedClaim, check_claims
 from shared.operations.progress import OnProgress, no_progress
 from shared.repository.description import decode_description
 from shared.repository.evidence import evidence_keys, read_evidence
@@ -160,7 +161,7 @@ class _Verify:
         for source, backup_id, row in self._chosen(backup_ids):
             self._tallies[source].backups += 1
             manifest = self._check_manifest(source, backup_id, row)
-            self._check_evidence(source, backup_id)
+            self._check_evidence(source, backup_id, row)
             for record in manifest.objects if manifest else ():
                 identity = (record.key, record.stored_bytes, record.sha256)
                 named.setdefault(identity, _Named(source, record, [])).backup_ids.append(backup_id)
@@ -281,12 +282,19 @@ class _Verify:
         elif data != table:
             findings.append(_error("files.tsv", key, f"{key} does not list the files of its manifest", _RESTORE_COPY))
 
-    def _check_evidence(self, source: str, backup_id: str) -> None:
+    def _check_evidence(self, source: str, backup_id: str, row: BackupRow | None) -> None:
         """Check what restore tests and holds left beside the manifest: a rebuilt catalog believes it."""
         tally = self._tallies[source]
         try:
             keys = evidence_keys(self._repository, source, backup_id).get(backup_id, [])
             read = read_evidence(self._repository, keys)
+            if keys and self._repository.known_key is None:
+                reason = "its mac cannot be checked: the fingerprint key is not here"
+                tally.not_measured.append(
+                    NotMeasured(check="evidence", object=evidence_prefix(source, backup_id), reason=reason)
+                )
+            rows = [row] if row else []
+            tally.findings += map(_unbacked, check_claims(self._repository, self._catalog, rows, now=self._now()))
         except StoreProblem as error:
             tally.not_measured.append(_gap("evidence", evidence_prefix(source, backup_id), error))
             return
@@ -367,6 +375,17 @@ def _gone(key: str) -> Finding:
         key,
         f"{key} is missing although the catalog says that the backup is complete",
         "Put it back from another copy of the repository; if it is lost for good, run `goldcopy rebuild-catalog`.",
+    )
+
+
+def _unbacked(claim: UnbackedClaim) -> Finding:
+    """Evidence that is not there says nothing about the stored bytes; evidence that says something else does."""
+    return Finding(
+        check="evidence",
+        severity=Severity.WARNING if claim.is_missing else Severity.ERROR,
+        object=evidence_prefix(claim.source, claim.backup_id),
+        message=claim.message,
+        hint=claim.hint,
     )
 
 
