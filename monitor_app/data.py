@@ -11,13 +11,17 @@ import streamlit as st
 from monitor_app import site
 from monitor_app.freshness import Freshness, judge
 from monitor_app.queries import backups as backup_queries
+from monitor_app.queries.audit import AuditFilter, AuditPage, CheckedChain, check_chain, load_entries
 from monitor_app.queries.backup_detail import BackupDetail, load_backup
 from monitor_app.queries.backups import BackupFilter, BackupPage
 from monitor_app.queries.days import load_fleet_days
+from monitor_app.queries.elsewhere import load_manual_backups
 from monitor_app.queries.freshness import load_signs
+from shared.catalog.app_records import ManualBackupRecord
 from shared.catalog.records import DayRow
 from shared.clock import utc_now
 
+CHAIN_SECONDS = 600
 _LIVE: dict[str, Any] = {"ttl": 30, "show_spinner": False}
 
 
@@ -54,3 +58,21 @@ def backup(backup_id: str) -> BackupDetail | None:
 def fleet_days(since: date) -> tuple[DayRow, ...]:
     """What each day came to over all sources, oldest first."""
     return load_fleet_days(site.current().database(), since)
+
+
+@st.cache_data(max_entries=200, **_LIVE)
+def manual_backups(source: str) -> tuple[ManualBackupRecord, ...]:
+    """The newest backups that were made elsewhere, of one source or (empty name) of all."""
+    return load_manual_backups(site.current().database(), source)
+
+
+@st.cache_data(max_entries=200, **_LIVE)
+def audit_entries(wanted: AuditFilter, page: int) -> AuditPage:
+    """One page of the audit trail."""
+    return load_entries(site.current().database(), wanted, page)
+
+
+@st.cache_data(max_entries=1, ttl=CHAIN_SECONDS, show_spinner="Checking the chain")
+def audit_chain() -> CheckedChain:
+    """What a walk along the whole audit trail found, at most ten minutes ago."""
+    return check_chain(site.current().database(), utc_now())

@@ -39,4 +39,5 @@ class Page:
 
 PAGES = (
     Page("history", "Backup history", ":material/history:", "Which backups are there, and what does each one hold?"),
+    Page("audit", "Audit trail", ":material/fact_check:", "Who did what, and was it altered?"),
 )

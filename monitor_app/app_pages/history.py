@@ -1,12 +1,19 @@
 """Backup history: which backups are there, and what does each one hold?"""
 
 from datetime import timedelta
+from functools import partial
 
 import streamlit as st
 
-from monitor_app import data, downloads
+from monitor_app import data, dialogs, downloads, site
 from monitor_app.components import backup_view, finding, tables
-from monitor_app.components.backups import history_columns, history_finding, history_rows
+from monitor_app.components.backups import (
+    history_columns,
+    history_finding,
+    history_rows,
+    manual_columns,
+    manual_rows,
+)
 from monitor_app.components.text import count, zone
 from monitor_app.queries.backups import COUNT_LIMIT, BackupFilter, BackupPage, Result
 from shared.clock import utc_now
@@ -24,6 +31,9 @@ def main() -> None:
     found = data.backups(wanted, page_number)
     with title:
         finding.page_title("Backup history", sentence(found, wanted))
+        with st.container(horizontal=True):
+            dialogs.back_up_now_button(tuple(sorted(site.current().config.sources)))
+            dialogs.log_backup_button()
     if not found.rows:
         nothing(wanted)
     else:
@@ -32,6 +42,7 @@ def main() -> None:
         if found.page_count > 1:
             st.pagination(found.page_count, key="page", bind="query-params")
     look_into(found)
+    made_elsewhere(wanted)
 
 
 def ask() -> BackupFilter:
@@ -82,7 +93,18 @@ def look_into(found: BackupPage) -> None:
             zone(st.context.timezone),
             manifest=downloads.manifest(detail.row.id),
             recovery_kit=downloads.recovery_kit(detail.row.id),
+            more_buttons=partial(dialogs.backup_buttons, detail.row.id, detail.holds),
         )
+
+
+def made_elsewhere(wanted: BackupFilter) -> None:
+    """List backups that were made without Goldcopy."""
+    found = data.manual_backups(wanted.source)
+    if found:
+        note = "As somebody told; Goldcopy has not seen them and counts none as protection."
+        finding.section(f"{count(len(found), 'backup')} made elsewhere", note)
+        where = zone(st.context.timezone)
+        tables.rows(manual_rows(found, where), columns=manual_columns(where), alt="Backups made elsewhere")
 
 
 main()

@@ -15,8 +15,23 @@ from shared.domain.backup import BackupStatus
 ReadBytes = Callable[[], bytes]
 
 
-def show_backup(detail: BackupDetail, where: tzinfo, *, manifest: ReadBytes, recovery_kit: ReadBytes) -> None:
-    """Show one backup; the two readers are called when somebody asks for the file."""
+def show_backup(
+    detail: BackupDetail,
+    where: tzinfo,
+    *,
+    manifest: ReadBytes,
+    recovery_kit: ReadBytes,
+    more_buttons: Callable[[], None],
+) -> None:
+    """Show one backup.
+
+    Args:
+        detail: What is known of it.
+        where: The viewer's time zone.
+        manifest: Read when somebody asks for the file.
+        recovery_kit: The same.
+        more_buttons: Puts the buttons of whoever looks beside those of the files.
+    """
     row = detail.row
     finding.section(f"{row.id}: {result_words(row)[2:]}")
     if row.error_message:
@@ -27,7 +42,9 @@ def show_backup(detail: BackupDetail, where: tzinfo, *, manifest: ReadBytes, rec
         st.markdown(f":material/lock: {esc(hold_words(hold, where))}")
     tables.facts(backup_facts(row, where), alt=f"Facts of backup {row.id}")
     if row.status is BackupStatus.COMPLETE:
-        _downloads(row.id, manifest, recovery_kit)
+        with st.container(horizontal=True):
+            _downloads(row.id, manifest, recovery_kit)
+            more_buttons()
     _left_out(detail)
     _tables(detail)
     finding.section(_tests_sentence(detail.tests), "A restore test restores to a throwaway server and compares.")
@@ -60,19 +77,18 @@ def show_test(test: RestoreTestRow, where: tzinfo, *, is_open: bool) -> None:
 
 
 def _downloads(backup_id: str, manifest: ReadBytes, recovery_kit: ReadBytes) -> None:
-    with st.container(horizontal=True):
-        st.download_button(
-            "Manifest", manifest, f"{backup_id}.manifest.json", "application/json", icon=":material/description:"
-        )
-        st.download_button(
-            "Recovery kit",
-            recovery_kit,
-            f"{backup_id}.recovery-kit.zip",
-            "application/zip",
-            icon=":material/healing:",
-            help="recover.sh, its instructions and the list of files: with a copy of the repository and the key it "
-            "restores this backup without Goldcopy. Holds no data.",
-        )
+    st.download_button(
+        "Manifest", manifest, f"{backup_id}.manifest.json", "application/json", icon=":material/description:"
+    )
+    st.download_button(
+        "Recovery kit",
+        recovery_kit,
+        f"{backup_id}.recovery-kit.zip",
+        "application/zip",
+        icon=":material/healing:",
+        help="recover.sh, its instructions and the list of files: with a copy of the repository and the key it "
+        "restores this backup without Goldcopy. Holds no data.",
+    )
 
 
 def _left_out(detail: BackupDetail) -> None:

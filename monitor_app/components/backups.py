@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from monitor_app.components.text import count, duration, instant, size
+from shared.catalog.app_records import ManualBackupRecord
 from shared.catalog.records import BackupRow, DayRow, HoldRow, RestoreTestRow
 from shared.domain.backup import BackupStatus
 from shared.domain.proof import Outcome
@@ -70,6 +71,29 @@ def history_columns(where: tzinfo) -> dict[str, Any]:
         "New MB": megabytes,
         "Rows": st.column_config.NumberColumn(format="localized", width="small"),
         "Note": st.column_config.TextColumn(width="medium"),
+    }
+
+
+def manual_rows(found: tuple[ManualBackupRecord, ...], where: tzinfo) -> list[dict[str, Any]]:
+    """Return backups that were made elsewhere as rows of a table."""
+    return [
+        {
+            "Data of": row.taken_at.astimezone(where),
+            "Source": row.source,
+            "Place": row.place,
+            "GB": row.stored_bytes / 1e9,
+            "Reason": row.reason,
+            "Logged by": row.logged_by,
+        }
+        for row in found
+    ]
+
+
+def manual_columns(where: tzinfo) -> dict[str, Any]:
+    """Describe the columns of `manual_rows`."""
+    return {
+        "Data of": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm z", timezone=str(where)),
+        "GB": st.column_config.NumberColumn(format="%.3f"),
     }
 
 

@@ -1,0 +1,91 @@
+"""The audit trail: one page of entries, and whether the chain holds."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from sqlalchemy import ColumnElement, func, select
+
+from shared.catalog.audit_chain import ChainCheck
+from shared.catalog.connection import Database
+from shared.catalog.conversion import audit_record
+from shared.catalog.engine import Catalog
+from shared.catalog.models import AUDIT_ENTRY
+from shared.catalog.records import AuditRow
+
+PAGE_SIZE = 50
+COUNT_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which entries; empty values mean all.
+
+    Attributes:
+        actor: Who, or the beginning of it.
+        action: What, or the beginning of it, such as `hold`.
+        object_name: About what, or the beginning of it.
+        until: Only what was done on this UTC day or before.
+    """
+
+    actor: str = ""
+    action: str = ""
+    object_name: str = ""
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPage:
+    """One page of entries, newest first, and how many match (`COUNT_LIMIT` means that many or more)."""
+
+    rows: tuple[AuditRow, ...]
+    count: int
+
+    @property
+    def page_count(self) -> int:
+        """Pages that can be turned to; at least one."""
+        return max(1, -(-self.count // PAGE_SIZE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedChain:
+    """What a walk along the whole chain found, and when it was walked."""
+
+    check: ChainCheck
+    checked_at: datetime
+
+
+def load_entries(database: Database, wanted: AuditFilter, page: int) -> AuditPage:
+    """Read one page; the first is 1, and one beyond the last gives the last."""
+    conditions = _conditions(wanted)
+    bounded = select(AUDIT_ENTRY.c.seq).where(*conditions).limit(COUNT_LIMIT).subquery()
+    with database.reading() as connection:
+        count = connection.execute(select(func.count()).select_from(bounded)).scalar_one()
+        last = max(1, -(-count // PAGE_SIZE))
+        query = (
+            select(AUDIT_ENTRY)
+            .where(*conditions)
+            .order_by(AUDIT_ENTRY.c.seq.desc())
+            .limit(PAGE_SIZE)
+            .offset(PAGE_SIZE * (min(max(page, 1), last) - 1))
+        )
+        rows = tuple(audit_record(row) for row in connection.execute(query).mappings())
+    return AuditPage(rows=rows, count=count)
+
+
+def check_chain(database: Database, now: datetime) -> CheckedChain:
+    """Walk along the whole chain, in pages; a minute for some millions of entries, so keep the answer a while."""
+    return CheckedChain(check=Catalog(database, actor="app").verify_audit_chain(), checked_at=now)
+
+
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    given = (
+        (AUDIT_ENTRY.c.actor, wanted.actor),
+        (AUDIT_ENTRY.c.action, wanted.action),
+        (AUDIT_ENTRY.c.object, wanted.object_name),
+    )
+    conditions: list[ColumnElement[bool]] = [
+        column.startswith(value, autoescape=True) for column, value in given if value
+    ]
+    if wanted.until is not None:
+        conditions.append(AUDIT_ENTRY.c.at < datetime.combine(wanted.until, time(), UTC) + timedelta(days=1))
+    return conditions
