@@ -11,14 +11,14 @@ import streamlit as st
 from monitor_app import site
 from monitor_app.freshness import Freshness, judge
 from monitor_app.queries import backups as backup_queries
-from monitor_app.queries.audit import AuditFilter, AuditPage, CheckedChain, check_chain, load_entries
+from monitor_app.queries.audit import AuditFilter, CheckedChain, check_chain, count_entries, load_entries
 from monitor_app.queries.backup_detail import BackupDetail, load_backup
-from monitor_app.queries.backups import BackupFilter, BackupPage
+from monitor_app.queries.backups import BackupFilter
 from monitor_app.queries.days import load_fleet_days
 from monitor_app.queries.elsewhere import load_manual_backups
 from monitor_app.queries.freshness import load_signs
 from shared.catalog.app_records import ManualBackupRecord
-from shared.catalog.records import DayRow
+from shared.catalog.records import AuditRow, BackupRow, DayRow
 from shared.clock import utc_now
 
 CHAIN_SECONDS = 600
@@ -37,9 +37,15 @@ def freshness() -> Freshness:
 
 
 @st.cache_data(max_entries=200, **_LIVE)
-def backups(wanted: BackupFilter, page: int) -> BackupPage:
+def backup_count(wanted: BackupFilter) -> int:
+    """How many backups match, counted up to a bound."""
+    return backup_queries.count_backups(site.current().database(), wanted)
+
+
+@st.cache_data(max_entries=200, **_LIVE)
+def backups(wanted: BackupFilter, page: int) -> tuple[BackupRow, ...]:
     """One page of the history."""
-    return backup_queries.load_page(site.current().database(), wanted, page)
+    return backup_queries.load_backups(site.current().database(), wanted, page)
 
 
 @st.cache_data(max_entries=1, **_LIVE)
@@ -67,7 +73,13 @@ def manual_backups(source: str) -> tuple[ManualBackupRecord, ...]:
 
 
 @st.cache_data(max_entries=200, **_LIVE)
-def audit_entries(wanted: AuditFilter, page: int) -> AuditPage:
+def audit_count(wanted: AuditFilter) -> int:
+    """How many entries of the audit trail match, counted up to a bound."""
+    return count_entries(site.current().database(), wanted)
+
+
+@st.cache_data(max_entries=200, **_LIVE)
+def audit_entries(wanted: AuditFilter, page: int) -> tuple[AuditRow, ...]:
     """One page of the audit trail."""
     return load_entries(site.current().database(), wanted, page)
 

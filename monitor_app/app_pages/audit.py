@@ -9,7 +9,7 @@ import streamlit as st
 from monitor_app import data
 from monitor_app.components import finding, tables
 from monitor_app.components.text import count, esc, free, instant, zone
-from monitor_app.queries.audit import AuditFilter, CheckedChain
+from monitor_app.queries.audit import PAGE_SIZE, AuditFilter, CheckedChain
 from shared.catalog.records import AuditRow
 
 
@@ -20,17 +20,21 @@ def main() -> None:
     finding.page_title("Audit trail", sentence(chain))
     show_chain(chain, where)
     wanted = ask()
-    found = data.audit_entries(wanted, int(st.session_state.get("page", 1)))
-    if not found.rows:
+    number = data.audit_count(wanted)
+    if not number:
         finding.nothing_here(
             "Nothing matches" if wanted != AuditFilter() else "Nothing happened yet",
             "Clear a filter to see more." if wanted != AuditFilter() else "Every backup, test and change stands here.",
         )
         return
-    columns = {"At": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss z", timezone=str(where))}
-    tables.rows([entry(row, where) for row in found.rows], columns=columns, alt="Entries, newest first")
-    if found.page_count > 1:
-        st.pagination(found.page_count, key="page", bind="query-params")
+    page, place = tables.pager(number, PAGE_SIZE)
+    columns = {
+        "At": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss z", timezone=str(where)),
+        "Why": st.column_config.TextColumn(width="medium"),
+    }
+    found = data.audit_entries(wanted, page)
+    with place:
+        tables.rows([entry(row, where) for row in found], columns=columns, alt="Entries, newest first")
 
 
 def sentence(chain: CheckedChain) -> str:

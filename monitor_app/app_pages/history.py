@@ -15,7 +15,8 @@ from monitor_app.components.backups import (
     manual_rows,
 )
 from monitor_app.components.text import count, zone
-from monitor_app.queries.backups import COUNT_LIMIT, BackupFilter, BackupPage, Result
+from monitor_app.queries.backups import COUNT_LIMIT, PAGE_SIZE, BackupFilter, Result
+from shared.catalog.records import BackupRow
 from shared.clock import utc_now
 from shared.domain.backup import BackupKind
 
@@ -27,20 +28,20 @@ def main() -> None:
     """Show the page."""
     title = st.container()
     wanted = ask()
-    page_number = int(st.session_state.get("page", 1))
-    found = data.backups(wanted, page_number)
+    number = data.backup_count(wanted)
     with title:
-        finding.page_title("Backup history", sentence(found, wanted))
+        finding.page_title("Backup history", sentence(number, wanted))
         with st.container(horizontal=True):
             dialogs.back_up_now_button(tuple(sorted(site.current().config.sources)))
             dialogs.log_backup_button()
-    if not found.rows:
+    if not number:
         nothing(wanted)
-    else:
-        where = zone(st.context.timezone)
-        tables.rows(history_rows(found.rows, where), columns=history_columns(where), alt="Backups, newest first")
-        if found.page_count > 1:
-            st.pagination(found.page_count, key="page", bind="query-params")
+    page, place = tables.pager(number, PAGE_SIZE)
+    found = data.backups(wanted, page)
+    where = zone(st.context.timezone)
+    if found:
+        with place:
+            tables.rows(history_rows(found, where), columns=history_columns(where), alt="Backups, newest first")
     look_into(found)
     made_elsewhere(wanted)
 
@@ -60,9 +61,9 @@ def ask() -> BackupFilter:
     )
 
 
-def sentence(found: BackupPage, wanted: BackupFilter) -> str:
+def sentence(number: int, wanted: BackupFilter) -> str:
     """Say what the page found."""
-    matching = f"{COUNT_LIMIT:,} or more backups" if found.count == COUNT_LIMIT else count(found.count, "backup")
+    matching = f"{COUNT_LIMIT:,} or more backups" if number == COUNT_LIMIT else count(number, "backup")
     days = data.fleet_days((utc_now() - timedelta(days=SPAN_DAYS)).date())
     return history_finding(matching, days, SPAN_DAYS, is_filtered=wanted != BackupFilter())
 
@@ -77,9 +78,9 @@ def nothing(wanted: BackupFilter) -> None:
         finding.nothing_here("No source yet", "Name a database in goldcopy.toml, then:", "goldcopy check")
 
 
-def look_into(found: BackupPage) -> None:
+def look_into(found: tuple[BackupRow, ...]) -> None:
     """Let one backup be chosen, and show it."""
-    ids = [row.id for row in found.rows]
+    ids = [row.id for row in found]
     linked = st.query_params.get("backup", "")
     if linked and linked not in ids and data.backup(linked):
         ids.insert(0, linked)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from monitor_app.components.text import esc, plain
 
@@ -53,3 +54,19 @@ def rows(
         alt=alt,
         key=key,
     )
+
+
+def pager(count: int, page_size: int, *, key: str = "page") -> tuple[int, DeltaGenerator]:
+    """Let a page be chosen, below the place for its rows; the page stands in the URL.
+
+    Args:
+        count: Rows in all.
+        page_size: Rows on a page.
+        key: Of the widget, and its name in the URL.
+
+    Returns:
+        The page, the first is 1; and the place to put its rows.
+    """
+    above = st.container()
+    pages = max(1, -(-count // page_size))
+    return (st.pagination(pages, key=key, bind="query-params") if pages > 1 else 1), above

@@ -34,19 +34,6 @@ class AuditFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditPage:
-    """One page of entries, newest first, and how many match (`COUNT_LIMIT` means that many or more)."""
-
-    rows: tuple[AuditRow, ...]
-    count: int
-
-    @property
-    def page_count(self) -> int:
-        """Pages that can be turned to; at least one."""
-        return max(1, -(-self.count // PAGE_SIZE))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedChain:
     """What a walk along the whole chain found, and when it was walked."""
 
@@ -54,22 +41,24 @@ class CheckedChain:
     checked_at: datetime
 
 
-def load_entries(database: Database, wanted: AuditFilter, page: int) -> AuditPage:
-    """Read one page; the first is 1, and one beyond the last gives the last."""
-    conditions = _conditions(wanted)
-    bounded = select(AUDIT_ENTRY.c.seq).where(*conditions).limit(COUNT_LIMIT).subquery()
+def count_entries(database: Database, wanted: AuditFilter) -> int:
+    """Count what matches; `COUNT_LIMIT` means that many or more."""
+    bounded = select(AUDIT_ENTRY.c.seq).where(*_conditions(wanted)).limit(COUNT_LIMIT).subquery()
     with database.reading() as connection:
-        count = connection.execute(select(func.count()).select_from(bounded)).scalar_one()
-        last = max(1, -(-count // PAGE_SIZE))
-        query = (
-            select(AUDIT_ENTRY)
-            .where(*conditions)
-            .order_by(AUDIT_ENTRY.c.seq.desc())
-            .limit(PAGE_SIZE)
-            .offset(PAGE_SIZE * (min(max(page, 1), last) - 1))
-        )
-        rows = tuple(audit_record(row) for row in connection.execute(query).mappings())
-    return AuditPage(rows=rows, count=count)
+        return connection.execute(select(func.count()).select_from(bounded)).scalar_one()
+
+
+def load_entries(database: Database, wanted: AuditFilter, page: int) -> tuple[AuditRow, ...]:
+    """Read one page, newest first; the first is 1."""
+    query = (
+        select(AUDIT_ENTRY)
+        .where(*_conditions(wanted))
+        .order_by(AUDIT_ENTRY.c.seq.desc())
+        .limit(PAGE_SIZE)
+        .offset(PAGE_SIZE * (page - 1))
+    )
+    with database.reading() as connection:
+        return tuple(audit_record(row) for row in connection.execute(query).mappings())
 
 
 def check_chain(database: Database, now: datetime) -> CheckedChain:

@@ -49,35 +49,24 @@ class BackupFilter:
     until: date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupPage:
-    """One page of backups, newest first, and how many match in all (`COUNT_LIMIT` means that many or more)."""
-
-    rows: tuple[BackupRow, ...]
-    count: int
-
-    @property
-    def page_count(self) -> int:
-        """Pages that can be turned to; at least one."""
-        return max(1, -(-self.count // PAGE_SIZE))
-
-
-def load_page(database: Database, wanted: BackupFilter, page: int) -> BackupPage:
-    """Read one page; the first is 1, and one beyond the last gives the last."""
-    conditions = _conditions(wanted)
-    bounded = select(BACKUP.c.id).where(*conditions).limit(COUNT_LIMIT).subquery()
+def count_backups(database: Database, wanted: BackupFilter) -> int:
+    """Count what matches; `COUNT_LIMIT` means that many or more."""
+    bounded = select(BACKUP.c.id).where(*_conditions(wanted)).limit(COUNT_LIMIT).subquery()
     with database.reading() as connection:
-        count = connection.execute(select(func.count()).select_from(bounded)).scalar_one()
-        last = max(1, -(-count // PAGE_SIZE))
-        query = (
-            select(BACKUP, _HELD.label("held"))
-            .where(*conditions)
-            .order_by(BACKUP.c.started_at.desc(), BACKUP.c.id.desc())
-            .limit(PAGE_SIZE)
-            .offset(PAGE_SIZE * (min(max(page, 1), last) - 1))
-        )
-        rows = tuple(backup_record(row) for row in connection.execute(query).mappings())
-    return BackupPage(rows=rows, count=count)
+        return connection.execute(select(func.count()).select_from(bounded)).scalar_one()
+
+
+def load_backups(database: Database, wanted: BackupFilter, page: int) -> tuple[BackupRow, ...]:
+    """Read one page, newest first; the first is 1."""
+    query = (
+        select(BACKUP, _HELD.label("held"))
+        .where(*_conditions(wanted))
+        .order_by(BACKUP.c.started_at.desc(), BACKUP.c.id.desc())
+        .limit(PAGE_SIZE)
+        .offset(PAGE_SIZE * (page - 1))
+    )
+    with database.reading() as connection:
+        return tuple(backup_record(row) for row in connection.execute(query).mappings())
 
 
 def load_source_names(database: Database) -> tuple[str, ...]:
