@@ -1,6 +1,8 @@
 """How to reach a database: parse, connect with fixed settings, hand it to child programs without showing a secret."""
 
 import json
+import os
+import pwd
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ from shared.errors import ConfigInvalid
 from shared.postgres.connection_errors import explain_connection_failure
 from shared.postgres.owned_folders import owned_file
 from shared.postgres.process import minimal_environment
+
+_PORT = "5432"
 
 SERVICE = "goldcopy"
 """Children connect to `service=goldcopy`; the service file is theirs alone."""
@@ -53,8 +57,14 @@ _APPLY_SETTINGS = """
 SELECT pg_catalog.set_config(name, value, false)
 FROM pg_catalog.json_each_text(%s::pg_catalog.json) AS setting (name, value)
 """
+_DECIDED_BY_URL = ("host", "hostaddr", "port", "dbname", "user", "options")
+"""Which database is meant, and as whom: never left to variables that some shell happens to have."""
+
+# An empty value is a value: libpq does not look at the environment for it. Our children have no PG* variables anyway.
+_NOTHING_LEFT_OPEN = dict.fromkeys(_DECIDED_BY_URL, "") | {"port": _PORT}
+
 _ENVIRONMENT_NAMES = {"user": "PGUSER", "dbname": "PGDATABASE", "host": "PGHOST", "application_name": "PGAPPNAME"}
-_NOT_INHERITED = {"service", "servicefile", "options", "application_name", "client_encoding", "user"}
+_NOT_INHERITED = {"service", "servicefile", "application_name", "client_encoding", *_DECIDED_BY_URL}
 _FOREIGN_PARAMETERS = re.compile(
     r"\"(pgbouncer|schema|connection_limit|pool_timeout|sslaccept|statement_cache_size|prepared_statements|ssl|"
     r"uselibpqcompat|supa|workaround|pool_size|timezone|currentSchema)\""
@@ -76,7 +86,10 @@ class DatabaseAddress:
 
     @classmethod
     def from_url(cls, url: str) -> "DatabaseAddress":
-        """Read `postgresql://...` or libpq's `keyword=value` form; what it leaves out comes from PG* variables.
+        """Read `postgresql://...` or libpq's `keyword=value` form.
+
+        It alone says which database is meant: where it leaves out the port that is 5432, and the database has the
+        user's name. How to log in (password, TLS) may come from PG* variables.
 
         Raises:
             ConfigInvalid: It does not parse, or has a part that cannot be meant; the message never quotes it.
@@ -88,7 +101,10 @@ class DatabaseAddress:
             raise _unreadable(text, str(error)) from None  # the cause would quote parts of the password
         parameters = {name: str(value) for name, value in parsed.items() if value is not None}
         _refuse_misread(text, parameters)
-        return cls(_environment_defaults() | parameters)
+        user = parameters.get("user") or _system_user()
+        decided = {"user": user, "dbname": user, "port": _PORT}
+        given = {name: value for name, value in parameters.items() if value or name not in decided}
+        return cls(_environment_defaults() | decided | given)
 
     def __repr__(self) -> str:
         return f"DatabaseAddress({self.label!r})"
@@ -105,9 +121,9 @@ class DatabaseAddress:
     def endpoint(self) -> str:
         """Host and port, or the folder of the socket."""
         hosts = (self.parameters.get("host") or self.parameters.get("hostaddr") or "local socket").split(",")
-        ports = (self.parameters.get("port") or "5432").split(",")
+        ports = (self.parameters.get("port") or _PORT).split(",")
         ports = ports * len(hosts) if len(ports) == 1 else ports
-        return ", ".join(f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=False))
+        return ", ".join(f"{host}:{port or _PORT}" for host, port in zip(hosts, ports, strict=False))
 
     @property
     def database(self) -> str:
@@ -147,7 +163,7 @@ class DatabaseAddress:
         try:
             # Prepared statements do not survive poolers, and nothing here is run often enough to profit.
             connection = psycopg.connect(
-                conninfo.make_conninfo("", **self._libpq() | {"client_encoding": "UTF8"}),
+                conninfo.make_conninfo("", **_NOTHING_LEFT_OPEN | self._libpq() | {"client_encoding": "UTF8"}),
                 autocommit=True,
                 prepare_threshold=None,
             )
@@ -215,6 +231,16 @@ def _read_any_bytes_as_text(connection: "psycopg.Connection[tuple[object, ...]]"
 class _AnyText(Loader):
     def load(self, data: abc.Buffer) -> str:
         return bytes(data).decode("utf-8", "surrogateescape")
+
+
+def _system_user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        raise ConfigInvalid(
+            "the database URL names no user, and the system's user here has no name",
+            hint="Write postgresql://USER@HOST/DATABASE.",
+        ) from None
 
 
 def _environment_defaults() -> dict[str, str]:

@@ -102,14 +102,43 @@ def test_line_breaks_cannot_reach_the_service_file() -> None:
         DatabaseAddress.from_url("postgresql://app@h/shop%0Ahost=evil")
 
 
-def test_pg_variables_fill_what_the_url_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pg_variables_say_how_to_log_in_and_never_which_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", SECRET)
     monkeypatch.setenv("PGSSLMODE", "require")
-    monkeypatch.setenv("PGHOST", "other")
-    address = DatabaseAddress.from_url("postgresql://app@h/shop")
-    assert address.parameters["password"] == SECRET
-    assert address.parameters["sslmode"] == "require"
-    assert address.parameters["host"] == "h"
+    for name in ("PGHOST", "PGHOSTADDR", "PGDATABASE", "PGUSER"):
+        monkeypatch.setenv(name, "other")
+    monkeypatch.setenv("PGPORT", "6666")
+    address = DatabaseAddress.from_url("postgresql://app@h")
+    assert dict(address.parameters) == {
+        "user": "app", "host": "h", "port": "5432", "dbname": "app", "password": SECRET, "sslmode": "require",
+    }  # fmt: skip
+    assert DatabaseAddress.from_url("postgresql:///shop").label.startswith("shop on local socket:5432 as ")
+
+
+def test_a_system_user_without_a_name_is_no_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 4_000_000_000)
+    with pytest.raises(ConfigInvalid, match="names no user"):
+        DatabaseAddress.from_url("postgresql://h/shop")
+
+
+@pytest.mark.parametrize("url", ["postgresql:///", "postgresql://h", "host=h", "postgresql://app@h/shop"])
+def test_libpq_itself_finds_nothing_left_to_take_from_pg_variables(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Psycopg hands a connection string to libpq, which fills every keyword that is missing from the environment."""
+    names = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGOPTIONS")
+    for name in names:
+        monkeypatch.setenv(name, "7777")
+    asked: list[str] = []
+
+    def connect(conninfo: str, **_more: object) -> None:
+        asked.append(conninfo)
+        raise psycopg.OperationalError("no server here")
+
+    monkeypatch.setattr(psycopg, "connect", connect)
+    with pytest.raises(SourceProblem):
+        DatabaseAddress.from_url(url).connect()
+    given = psycopg.conninfo.conninfo_to_dict(asked[0])
+    assert {"host", "hostaddr", "port", "dbname", "user", "options"} <= given.keys()
+    assert "7777" not in given.values()
 
 
 def test_with_database_and_with_defaults_change_only_what_they_say() -> None:
