@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 _DURATION = re.compile(r"(\d+)\s*(s|m|h|d|w|y)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+# From what value on a unit is used, its seconds, its sign.
+_ALIKE = ((48 * 3600.0, 86400, "d"), (2 * 3600.0, 3600, "h"), (120.0, 60, "min"), (0.0, 1, "s"))
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)")
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     "KiB": 2**10,
@@ -88,3 +90,23 @@ def parse_instant(text: str) -> datetime:
     if at.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
     return at.astimezone(UTC)
+
+
+def format_alike(*seconds: float) -> tuple[str, ...]:
+    """Print durations that stand in one sentence in one unit, as coarse as still tells them apart: 98 h and 38 h.
+
+    Values that differ never read the same while seconds with one decimal can tell them apart.
+    """
+    smallest = min((abs(value) for value in seconds if value), default=0.0)
+    start = next(number for number, (limit, _, _) in enumerate(_ALIKE) if smallest >= limit)
+    for _, unit_seconds, unit in _ALIKE[start:]:
+        for decimals in (0, 1):
+            texts = tuple(f"{value / unit_seconds:.{decimals}f} {unit}" for value in seconds)
+            if len(set(texts)) == len(set(seconds)):
+                return texts
+    return tuple(f"{value:.1f} s" for value in seconds)
+
+
+def format_minute(at: datetime) -> str:
+    """Print an aware instant for people, to the minute: 2026-11-21 02:00 UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -44,3 +44,36 @@ def worst(colours: Iterable[Colour]) -> Colour:
 def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
     """Order reasons by colour; within one colour they keep the order in which the rules stand."""
     return tuple(sorted(reasons, key=lambda reason: _ORDER[reason.colour]))
+
+
+class ReasonCode(StrEnum):
+    """Every reason that `evaluate` gives; MEANINGS says when."""
+
+    NO_FACTS = "no-facts"
+    CATALOG_STALE = "catalog-stale"
+    CLOCK_WRONG = "clock-wrong"
+    NO_BACKUP = "no-backup"
+    BACKUP_STALE = "backup-stale"
+    BACKUP_OVERDUE = "backup-overdue"
+    BACKUP_FRESH = "backup-fresh"
+    BACKUP_DAMAGED = "backup-damaged"
+    BACKUP_SLOW = "backup-slow"
+    LAST_RUN_FAILED = "last-run-failed"
+    RUN_LOST = "run-lost"
+    SCHEDULE_GAP = "schedule-gap"
+    NEVER_PROVEN = "never-proven"
+    PROVEN_STALE = "proven-stale"
+    PROVEN_FRESH = "proven-fresh"
+    TEST_FAILED = "test-failed"
+    TEST_NOT_MEASURED = "test-not-measured"
+    TEST_OVERDUE = "test-overdue"
+    VERIFY_FAILED = "verify-failed"
+    VERIFY_NOT_MEASURED = "verify-not-measured"
+    RECOVERY_TOO_SLOW = "recovery-too-slow"
+    RESTORE_TOO_SLOW = "restore-too-slow"
+    RECOVERY_IN_TIME = "recovery-in-time"
+    ANOMALY = "anomaly"
+    REPOSITORY_UNREACHABLE = "repository-unreachable"
+    REPOSITORY_NOT_MEASURED = "repository-not-measured"
+    PROVIDER_OUTAGE = "provider-outage"
+    PROVIDER_NOT_MEASURED = "provider-not-measured"

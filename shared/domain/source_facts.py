@@ -51,6 +51,8 @@ class RestoreTestFact:
     Attributes:
         recovery_time_seconds: Fetched to usable, without the proof; None where it did not come so far.
         dumped_bytes: Uncompressed size of the backup that was tested.
+        rows_dumped: Rows that the dump held.
+        rows_proven: Rows that were restored and found equal.
         phases: Seconds by phase.
     """
 
@@ -61,6 +63,8 @@ class RestoreTestFact:
     finished_at: datetime
     recovery_time_seconds: float | None = None
     dumped_bytes: int = 0
+    rows_dumped: int = 0
+    rows_proven: int = 0
     phases: Mapping[str, float] = field(default_factory=dict)
 
 
