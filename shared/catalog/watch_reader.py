@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from shared.catalog.connection import Database
 from shared.catalog.conversion import simple_record
-from shared.catalog.models import AUDIT_ENTRY
+from shared.catalog.models import AUDIT_ENTRY, RESTORE_TEST
 from shared.catalog.statements import chunked
 from shared.catalog.watch_conversion import delivery_record, incident_record, state_record, transition_record
 from shared.catalog.watch_models import (
@@ -158,6 +158,19 @@ class WatchReader:
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(DELIVERY.c.id)).mappings()
             return tuple(delivery_record(row) for row in rows)
+
+    def test_counts(self, begins_at: datetime, ends_at: datetime) -> dict[str, dict[str, int]]:
+        """Count the restore tests that ended in a time, by source and outcome."""
+        query = (
+            select(RESTORE_TEST.c.source, RESTORE_TEST.c.outcome, func.count())
+            .where(RESTORE_TEST.c.finished_at >= begins_at, RESTORE_TEST.c.finished_at < ends_at)
+            .group_by(RESTORE_TEST.c.source, RESTORE_TEST.c.outcome)
+        )
+        found: dict[str, dict[str, int]] = {}
+        with self._database.reading() as connection:
+            for source, outcome, number in connection.execute(query):
+                found.setdefault(source, {})[outcome] = number
+        return found
 
     def attempts(self, channel: str, *, limit: int) -> tuple[AttemptRow, ...]:
         """Return the last attempts to hand something to a channel, newest first."""
