@@ -14,12 +14,13 @@ from shared.wiring import open_workspace
 @click.argument("source")
 @click.option("--kind", type=click.Choice([kind.value for kind in BackupKind]), default="manual", show_default=True)
 @click.option("--reason", default="", help="Why; kept with the backup and in the audit trail.")
+@click.option("--moved", is_flag=True, help="SOURCE is another database on another server now, on purpose.")
 @json_option
 @click.pass_obj
-def backup(config: str | None, source: str, kind: str, reason: str, *, as_json: bool) -> None:
+def backup(config: str | None, source: str, kind: str, reason: str, *, moved: bool, as_json: bool) -> None:
     """Take one backup of SOURCE now."""
     with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
-        result = workspace.back_up(source, BackupKind(kind), reason, on_progress=on_progress)
+        result = workspace.back_up(source, BackupKind(kind), reason, may_have_moved=moved, on_progress=on_progress)
     document = result.document()
     emit(document, _backup_lines(document), as_json=as_json)
 

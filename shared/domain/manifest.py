@@ -149,7 +149,7 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFacts:
-    """What the source's server and database are, as a restore needs them."""
+    """What the source's server and database are, as a restore needs them; the identifier is its cluster's, if known."""
 
     server_version: str
     server_version_num: int
@@ -160,6 +160,7 @@ class ServerFacts:
     locale_provider: str = "libc"
     locale: str = ""
     icu_in_use: bool = False
+    system_identifier: str = ""
 
     @property
     def major(self) -> int:

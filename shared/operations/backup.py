@@ -37,6 +37,7 @@ from shared.operations.source_facts import (
     records_of_tables,
     require_large_objects,
 )
+from shared.operations.source_identity import require_same_source
 from shared.postgres.archive import Toc
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.connection_errors import explain_broken_connection
@@ -68,6 +69,7 @@ class BackupRequest:
         address: How to reach it.
         kind: Why it is taken; retention is set per kind.
         reason: A person's words, or empty.
+        may_have_moved: Whether a person said that another database on another server is meant.
         run_reference: The orchestrator's id of this run, or None.
     """
 
@@ -75,6 +77,7 @@ class BackupRequest:
     address: DatabaseAddress
     kind: BackupKind
     reason: str = ""
+    may_have_moved: bool = False
     run_reference: str | None = None
 
 
@@ -211,6 +214,12 @@ class _BackupInTheMaking:
     def _make(self) -> tuple[Manifest, str]:
         self._on_progress("preflight", 0, None)
         with self._timer.phase("preflight"):
+            request = self._request
+            source = request.source.name
+            self._previous = self._place.repository.newest_manifests(source, _PREVIOUS_MANIFESTS)
+            self._moved = require_same_source(
+                request.address, source, self._previous, may_have_moved=request.may_have_moved
+            )
             toolset, preflight = self._preflight()
         writer = self._writer()
         try:
@@ -249,7 +258,6 @@ class _BackupInTheMaking:
 
     def _writer(self) -> ObjectWriter:
         source = self._request.source.name
-        self._previous = self._place.repository.newest_manifests(source, _PREVIOUS_MANIFESTS)
         return ObjectWriter(
             self._place.repository,
             source=source,
@@ -350,20 +358,11 @@ class _BackupInTheMaking:
             extensions=facts.extensions,
             derived=dumped.derived,
             excluded=dumped.preflight.excluded,
-            warnings=tuple(finding.message for finding in dumped.preflight.findings)
-            + snapshot.warnings
-            + _moved(self._previous, facts.server.database),
+            warnings=tuple(finding.message for finding in dumped.preflight.findings) + snapshot.warnings + self._moved,
             new_bytes=dumped.written.new_bytes,
             dumped_bytes=sum(stored.plain_bytes for stored in dumped.stored.values()),
             durations_seconds=self._timer.durations_seconds(),
         )
-
-
-def _moved(previous: Sequence[Manifest], database: str) -> tuple[str, ...]:
-    """Say when the source's URL leads to a database of another name than before."""
-    if not previous or previous[0].server.database == database:
-        return ()
-    return (f"the database is {database}, and that of the last backup was {previous[0].server.database}",)
 
 
 def _remedy(preflight: Preflight, source: str) -> str:

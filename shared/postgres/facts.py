@@ -30,6 +30,7 @@ SELECT split_part(current_setting('server_version'), ' ', 1),
     OR EXISTS (SELECT FROM pg_collation c WHERE c.collprovider = 'i' AND c.oid >= 16384)
 FROM pg_database d WHERE d.datname = current_database()
 """
+_MAY_READ_IDENTIFIER = "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')"
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin", "d": "libc"}
 
 # pg_dump leaves out members of extensions unless the extension names them as configuration (pg_extension_config_dump),
@@ -145,7 +146,20 @@ def read_server_facts(connection: Connection) -> ServerFacts:
         locale_provider=name,
         locale=locale,
         icu_in_use=bool(icu_in_use) or name == "icu",
+        system_identifier=read_system_identifier(connection),
     )
+
+
+def read_system_identifier(connection: Connection) -> str:
+    """Read what tells one cluster from another; empty where this role may not."""
+    # In two steps: asking for what is not allowed would end the transaction.
+    (is_allowed,) = connection.execute(_MAY_READ_IDENTIFIER).fetchone() or (False,)
+    if not is_allowed:
+        return ""
+    (identifier,) = connection.execute("SELECT system_identifier FROM pg_catalog.pg_control_system()").fetchone() or (
+        "",
+    )
+    return str(identifier)
 
 
 def read_tables(connection: Connection) -> tuple[TableFacts, ...]:

@@ -1,6 +1,7 @@
 """goldcopy check: everything that a backup or a restore will need, asked before it is needed."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -9,9 +10,18 @@ from typing import Any
 
 from shared.config.load import Config
 from shared.domain.proof import Finding, NotMeasured, Severity
-from shared.errors import ConfigInvalid, GoldcopyError, ProgramMissing, SourceUnreachable, StoreUnreachable
+from shared.errors import (
+    ConfigInvalid,
+    GoldcopyError,
+    ProgramMissing,
+    SourceUnreachable,
+    StoreProblem,
+    StoreUnreachable,
+)
 from shared.operations.progress import OnProgress
+from shared.operations.source_identity import look_at_identity, moved_hint
 from shared.postgres.checks import load_checks
+from shared.postgres.facts import Connection
 from shared.postgres.preflight import check_source
 from shared.postgres.tools import choose_client, choose_server, find_unusable
 from shared.supabase.rules import unreadable_known
@@ -122,6 +132,7 @@ def _source(parts: Parts, name: str, report: _Report) -> str:
     source, address = parts.config.source(name), parts.address(name)
     with address.connect(read_only=True) as connection:
         major = connection.info.server_version // 10000
+        report.findings += _moved(parts, name, connection)
     client = choose_client(parts.toolsets, major)
     preflight = check_source(address, source, client_major=client.major, unreadable_known=unreadable_known(source.kind))
     report.findings += preflight.findings
@@ -131,6 +142,21 @@ def _source(parts: Parts, name: str, report: _Report) -> str:
         "the server's own major" if client.major == major else f"no tools of major {major} here, this is the next newer"
     )
     return f"{name}: {address.label}, server {major}; {taken} ({why})"
+
+
+def _moved(parts: Parts, name: str, connection: Connection) -> Iterator[Finding]:
+    """Say when the url leads elsewhere than at the last backup; without a repository there was none."""
+    with suppress(StoreProblem, ConfigInvalid):
+        move = look_at_identity(connection, parts.repository().newest_manifests(name, 1))
+        if move.warning:
+            refused = move.is_refused
+            yield Finding(
+                check="source-moved",
+                severity=Severity.ERROR if refused else Severity.WARNING,
+                object=name,
+                message=move.warning,
+                hint=moved_hint(name) if refused else "Correct the url, unless this is meant.",
+            )
 
 
 def _scratch(parts: Parts, name: str, major: int) -> str:

@@ -68,16 +68,21 @@ class Workspace:
         kind: BackupKind,
         reason: str = "",
         *,
+        may_have_moved: bool = False,
         on_progress: OnProgress = no_progress,
         run_reference: str | None = None,
     ) -> BackupResult:
-        """Take one backup; for a `run_reference` that made one already, return that one."""
+        """Take one backup; for a `run_reference` that made one already, return that one.
+
+        `may_have_moved` says that another database on another server than before is meant.
+        """
         parts = self._parts
         request = BackupRequest(
             source=parts.config.source(source),
             address=parts.address(source),
             kind=kind,
             reason=reason,
+            may_have_moved=may_have_moved,
             run_reference=run_reference,
         )
         repository = parts.repository_for_writing(utc_now())
