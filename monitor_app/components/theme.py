@@ -63,7 +63,7 @@ class Palette:
 
 
 LIGHT = Palette(
-    text="#16202E", muted="#5B6675", grid="#E3E7EC", good="#3B78B0", warn="#D97706", bad="#7F1D1D", band="#DCE8F4"
+    text="#0B1422", muted="#5B6675", grid="#E3E7EC", good="#3B78B0", warn="#D97706", bad="#7F1D1D", band="#DCE8F4"
 )
 DARK = Palette(
     text="#E8EDF4", muted="#9AA7B8", grid="#2A364A", good="#4F8FC7", warn="#FFC857", bad="#E5484D", band="#1D3450"
