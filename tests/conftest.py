@@ -5,4 +5,6 @@ pytest_plugins = [
     "tests.support.postgres_servers",
     "tests.support.s3_server",
     "tests.support.site",
+    "tests.support.browser",
+    "tests.support.app_catalog",  # uses others of these: stands behind them
 ]
