@@ -70,6 +70,11 @@ class Config:
             return f"{prefix}{self.references.path(url.removeprefix(prefix))}"
         return url
 
+    @property
+    def reports_folder(self) -> Path:
+        """Where compliance reports go."""
+        return self.references.path(self.file.reports.folder)
+
     def source_url(self, name: str) -> str:
         """The source's URL, which may hold a password.
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from shared.config.anomalies_model import AnomaliesSection
+from shared.config.prices_model import PricesSection, ReportsSection
 from shared.config.section import Bytes, Duration, Positive, Section
 from shared.config.watch_model import EscalationSection, WatchSection
 from shared.domain.backup import BackupKind
@@ -268,4 +269,6 @@ class ConfigFile(Section):
     app: AppSection = AppSection()
     watch: WatchSection = WatchSection()
     escalation: EscalationSection = EscalationSection()
+    prices: PricesSection = PricesSection()
+    reports: ReportsSection = ReportsSection()
     sources: dict[str, SourceSection] = Field(default={})
