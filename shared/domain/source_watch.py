@@ -159,6 +159,7 @@ class _Teller:
         self._is_settled = is_settled
         self._maintenance = maintenance_of(view.source, policy.maintenance, now)
         self._is_quiet = policy.quiet is not None and policy.quiet.holds(now)
+        self._just_closed: set[str] = set()
         self.news: list[News] = []
 
     def advance(self, incident: Incident) -> Incident:
@@ -166,11 +167,10 @@ class _Teller:
         colour = self._view.colour
         if not incident.is_open:
             return incident
-        if colour is None:
-            return incident.closed(REMOVED, self._now)
-        if colour is Colour.GREEN:
-            return incident.closed(GREEN_AGAIN, self._now) if self._is_settled else incident
-        return incident.seen(colour, self._view.reasons)
+        if colour is None or (colour is Colour.GREEN and self._is_settled):
+            self._just_closed.add(incident.id)
+            return incident.closed(GREEN_AGAIN if colour else REMOVED, self._now)
+        return incident if colour is Colour.GREEN else incident.seen(colour, self._view.reasons)
 
     def tell(self, incident: Incident) -> Incident:
         """Tell what is new about an incident, or why it is not told now; else remind and escalate."""
@@ -208,8 +208,7 @@ class _Teller:
             return incident.held_back(why, maintenance=self._maintenance)
         after = incident.told_now(self._state.version, self._now)
         if not self._is_told_by_event(incident):
-            was_early = incident.held == QUIET and incident.held_version == self._state.version
-            audience = Audience.KEEPING if was_early else Audience.ALL
+            audience = Audience.KEEPING if self._was_told_early(incident) else Audience.ALL
             self.news.append(self._word(incident, after, audience))
         return after
 
@@ -220,10 +219,21 @@ class _Teller:
 
     def _tell_early(self, incident: Incident) -> Incident:
         """Hold something back in quiet hours; only channels that have none hear of it now."""
+        is_new = incident.held_version != self._state.version if incident.is_open else incident.id in self._just_closed
+        if not is_new:
+            return incident.held_back(QUIET)
         after = incident.held_back(QUIET, version=self._state.version)
-        if incident.held_version != self._state.version and not self._is_told_by_event(incident):
+        if not self._is_told_by_event(incident):
             self.news.append(self._word(incident, after, Audience.LOUD))
         return after
+
+    def _was_told_early(self, incident: Incident) -> bool:
+        """Say whether channels without quiet hours know already what was held back."""
+        if incident.held != QUIET:
+            return False
+        if incident.is_open:
+            return incident.held_version == self._state.version
+        return incident.held_version > incident.told_version
 
     def _end_untold(self, incident: Incident) -> Incident:
         """End what was over before people heard of it; channels without quiet hours may have heard."""
