@@ -53,6 +53,11 @@ def format_bytes(size_bytes: int) -> str:
     raise AssertionError("unreachable")
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Print a count with its noun: 1 table, 2 tables, 1,234 entries (the plural is the noun with an s unless given)."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def format_duration(seconds: float) -> str:
     """Print a duration for people: 0.4 s, 12 s, 3 min 20 s, 5 h 10 min, 3 d 4 h."""
     if seconds < 9.95:

@@ -42,9 +42,8 @@ def check(config: str | None, source: str | None, *, as_json: bool) -> int:
     lines += finding_lines(document["findings"], document["not_measured"])
     lines.append("ready" if document["ok"] else "not ready: mend what is marked ✕ or ?")
     emit(document, lines, as_json=as_json)
-    if document["not_measured"] and not any(item["severity"] == "error" for item in document["findings"]):
-        return 3
-    return 0 if document["ok"] else 1
+    exit_code: int = document["exit_code"]
+    return exit_code
 
 
 @click.group()

@@ -10,14 +10,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.config.model import ConfigFile
+from shared.config.problems import describe_problems
 from shared.config.references import ReferenceReader
 from shared.domain.backup import SOURCE_NAME
 from shared.domain.source import Source
 from shared.errors import ConfigInvalid
+from shared.units import counted
 
 CONFIG_NAME = "goldcopy.toml"
 CONFIG_VARIABLE = "GOLDCOPY_CONFIG"
 TRACEBACK_VARIABLE = "GOLDCOPY_TRACEBACK"
+_ALL_KEYS = "Correct these lines of the file; docs/configuration.md describes every key."
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +139,11 @@ def load_config(given: str | None = None, environment: Mapping[str, str] | None 
     try:
         file = ConfigFile.model_validate(document)
     except ValidationError as error:
-        problems += [f"{'.'.join(map(str, item['loc']))}: {_plain(item['msg'])}" for item in error.errors()]
+        problems += describe_problems(ConfigFile, error.errors())
         file = None
     if problems or file is None:
         listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise ConfigInvalid(f"{path} has {len(problems)} problem(s):\n{listed}", hint="See docs/configuration.md.")
+        raise ConfigInvalid(f"{path} has {counted(len(problems), 'problem')}:\n{listed}", hint=_ALL_KEYS)
     rules = file.health.rules()
     sources = {
         name: section.source(name, file.scratch.limit, rules, file.anomalies) for name, section in file.sources.items()
@@ -159,15 +162,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigInvalid(f"{path} cannot be read ({error.strerror})", hint="Mend its permissions.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigInvalid(f"{path} is not valid TOML: {error}", hint="Mend that line.") from error
-
-
-def _plain(message: str) -> str:
-    """Turn pydantic's words into the file's."""
-    if message == "Extra inputs are not permitted":
-        return "this key is not known"
-    if message == "Field required":
-        return "this key is missing"
-    return message.removeprefix("Value error, ")
 
 
 def tools_folder_without_config(default: Path, environment: Mapping[str, str] | None = None) -> Path:

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from shared.config.anomalies_model import AnomaliesSection
 from shared.config.prices_model import PricesSection, ReportsSection
 from shared.config.section import Bytes, Duration, Positive, Section
+from shared.config.values import CatalogUrl, DatabaseUrl, Recipient, RepositoryUrl
 from shared.config.watch_model import EscalationSection, WatchSection
 from shared.domain.backup import BackupKind
 from shared.domain.manifest import Exclusion
@@ -28,14 +29,14 @@ from shared.domain.source import (
 class CatalogSection(Section):
     """The metadata store."""
 
-    url: str = "sqlite:///.goldcopy/catalog.db"
+    url: CatalogUrl = "sqlite:///.goldcopy/catalog.db"
 
 
 class RepositorySection(Section):
     """Where backups live and for whom they are sealed."""
 
-    url: str = "file://.goldcopy/repository"
-    recipients: list[str] = Field(min_length=1)
+    url: RepositoryUrl = "file://.goldcopy/repository"
+    recipients: list[Recipient] = Field(min_length=1)
     identity: str | None = None
     fingerprint_key: str = "file:.goldcopy/fingerprint.key"
     endpoint_url: str | None = None
@@ -49,7 +50,7 @@ class RepositorySection(Section):
 class ScratchSection(Section):
     """Where dumps wait and restore tests run."""
 
-    url: str | None = None
+    url: DatabaseUrl | None = None
     folder: str = ".goldcopy/scratch"
     limit: Bytes = 2 * 2**30
     jobs: int = Field(default=2, ge=2, le=32)
@@ -185,7 +186,7 @@ class ExclusionSection(Section):
 class SourceSection(Section):
     """One database we protect."""
 
-    url: str
+    url: DatabaseUrl
     kind: SourceKind = SourceKind.POSTGRES
     schedule: ScheduleSection | None = None
     retention: RetentionSection = RetentionSection()
@@ -250,7 +251,7 @@ class AppSection(Section):
     port: int = Field(default=8501, ge=1, le=65535)
     url: str | None = None
     allowed_hosts: list[str] = Field(default=[])
-    catalog_url: str | None = None
+    catalog_url: CatalogUrl | None = None
     prefect_url: str | None = None
     stale_after: Duration = timedelta(hours=1)
     sign_in: SignInSection | None = None

@@ -9,6 +9,7 @@ from secrets import token_hex
 from typing import Any
 
 from shared.config.load import Config
+from shared.config.plain_secrets import find_plain_secrets
 from shared.domain.proof import Finding, NotMeasured, Severity
 from shared.errors import (
     ConfigInvalid,
@@ -16,7 +17,9 @@ from shared.errors import (
     ProgramMissing,
     SourceUnreachable,
     StoreProblem,
+    StoreRefused,
     StoreUnreachable,
+    UsageProblem,
 )
 from shared.operations.progress import OnProgress
 from shared.operations.source_identity import look_at_identity, moved_hint
@@ -25,6 +28,7 @@ from shared.postgres.facts import Connection
 from shared.postgres.preflight import check_source
 from shared.postgres.tools import choose_client, choose_server, find_unusable
 from shared.supabase.rules import unreadable_known
+from shared.units import counted
 from shared.wiring.parts import Parts
 
 SCHEDULES_ENTRY_POINT = "goldcopy.schedules"
@@ -38,6 +42,7 @@ class _Report:
         self.passed: list[str] = []
         self.findings: list[Finding] = []
         self.not_measured: list[NotMeasured] = []
+        self.is_misconfigured = False
 
     def ask(self, check: str, subject: str, question: Callable[[], str]) -> bool:
         """Ask one question; its answer is what passed, an error is a finding, silence is not measured."""
@@ -46,6 +51,7 @@ class _Report:
         except _PASSING as error:
             self.not_measured.append(NotMeasured(check=check, object=subject, reason=str(error)))
         except GoldcopyError as error:
+            self.is_misconfigured |= isinstance(error, UsageProblem)
             self.findings.append(
                 Finding(check=check, severity=Severity.ERROR, object=subject, message=error.message, hint=error.hint)
             )
@@ -56,8 +62,12 @@ class _Report:
     def document(self) -> dict[str, Any]:
         """Return all of it in JSON's own types."""
         errors = [finding for finding in self.findings if finding.severity is Severity.ERROR]
+        # The same mistake ends with the same code, whichever command meets it.
+        bad = (2 if self.is_misconfigured else 1) if errors else 0
+        exit_code = bad or (3 if self.not_measured else 0)
         return {
-            "ok": not errors and not self.not_measured,
+            "ok": exit_code == 0,
+            "exit_code": exit_code,
             "findings": [finding.document() for finding in self.findings],
             "not_measured": [item.document() for item in self.not_measured],
             "passed": self.passed,
@@ -72,6 +82,7 @@ def check_everything(parts: Parts, sources: Sequence[str], now: datetime, on_pro
     if report.ask("repository", "repository", lambda: _repository(parts, now)):
         report.ask("repository", "repository", lambda: _write_read_delete(parts))
     report.ask("identity", "repository.identity", lambda: _identity(parts))
+    report.findings += _plain_secrets(parts.config)
     report.findings += _unusable_tools(parts)
     on_progress("check schedules", 0, None)
     _check_schedules(parts, report)
@@ -169,8 +180,7 @@ def _scratch(parts: Parts, name: str, major: int) -> str:
 
 def _repository(parts: Parts, now: datetime) -> str:
     repository = parts.repository_for_writing(now)
-    count = len(repository.description.recipients)
-    return f"repository: {repository.url}, sealed to {count} recipient{'s' if count != 1 else ''}"
+    return f"repository: {repository.url}, sealed to {counted(len(repository.description.recipients), 'recipient')}"
 
 
 def _write_read_delete(parts: Parts) -> str:
@@ -180,7 +190,7 @@ def _write_read_delete(parts: Parts) -> str:
     parts.store.put(key, content)
     try:
         if parts.store.get(key) != content:
-            raise ConfigInvalid("the repository returns other bytes than were written", hint="Do not use this store.")
+            raise StoreRefused("the repository returns other bytes than were written", hint="Do not use this store.")
     finally:
         parts.store.delete(key)
     return "repository: write, read and delete work"
@@ -191,6 +201,17 @@ def _identity(parts: Parts) -> str:
         return "identity: none here; this machine can back up, and cannot restore or test restores"
     parts.check_identity()
     return "identity: opens the repository"
+
+
+def _plain_secrets(config: Config) -> Iterator[Finding]:
+    for key in find_plain_secrets(config.file):
+        yield Finding(
+            check="plain-secret",
+            severity=Severity.WARNING,
+            object=key,
+            message=f"{key} holds a secret in {config.path}, which many read and keep in version control",
+            hint=f'Move the value out and write {key.rpartition(".")[2]} = "env:NAME" or "file:PATH"; then change it.',
+        )
 
 
 def _unusable_tools(parts: Parts) -> Iterator[Finding]:
