@@ -7,7 +7,7 @@ import streamlit as st
 
 from monitor_app import auth, clicks, data, navigation
 from monitor_app.components import finding
-from monitor_app.components.text import esc, instant, zone
+from monitor_app.components.text import esc, instant, plain, zone
 from shared.clock import utc_now
 from shared.config.load import wants_traceback
 from shared.domain.person import Person
@@ -64,7 +64,7 @@ def _sidebar(user: Person) -> None:
     where = st.context.timezone
     with st.sidebar:
         st.caption(esc(f"Times in {zone(where)}. Stored in UTC."))
-        st.caption(esc(f"{user.name}, {user.role}"))
+        st.text(plain(f"{user.name}, {user.role}"))
         if user.is_signed_in:
             st.button("Sign out", on_click=st.logout, key="sign_out")
 

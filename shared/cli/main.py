@@ -22,6 +22,8 @@ COMMANDS = {
     "demo": "shared.cli.demo_command:demo",
     "hold": "shared.cli.repository_commands:hold",
     "init": "shared.cli.setup_commands:init",
+    "keys": "shared.cli.people_commands:keys",
+    "people": "shared.cli.people_commands:people",
     "rebuild-catalog": "shared.cli.repository_commands:rebuild_catalog",
     "release": "shared.cli.repository_commands:release",
     "restore": "shared.cli.restore_commands:restore",
