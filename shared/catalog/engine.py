@@ -20,6 +20,7 @@ from shared.catalog.cleanup_writer import CleanupWriter
 from shared.catalog.connection import Database, open_database
 from shared.catalog.delivery_writer import DeliveryWriter
 from shared.catalog.evidence_writer import EvidenceWriter
+from shared.catalog.health_reader import HealthReader
 from shared.catalog.history_reader import HistoryReader
 from shared.catalog.migrate import migrate, require_current
 from shared.catalog.overdue_reader import OverdueReader
@@ -33,6 +34,7 @@ from shared.catalog.writer import BackupWriter
 class Catalog(
     BackupReader,
     HistoryReader,
+    HealthReader,
     AnomalyReader,
     OverdueReader,
     BackupWriter,

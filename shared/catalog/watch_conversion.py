@@ -10,8 +10,18 @@ from shared.catalog.watch_records import DeliveryRow, OutboxState
 from shared.domain.health_reason import Colour, Reason
 from shared.domain.incident import Acknowledgement, Incident
 from shared.domain.notice import read_notice
+from shared.domain.source_facts import Reachability
 from shared.domain.transition import HealthState, Transition
 from shared.units import format_instant, parse_instant
+
+_REACHABLE = {"reachable": True, "unreachable": False}
+
+
+def reach_record(row: Row) -> Reachability:
+    """Build what something outside answered last."""
+    return Reachability(
+        is_reachable=_REACHABLE.get(row["state"]), asked_at=row["asked_at"], since=row["since"], message=row["message"]
+    )
 
 
 def state_values(state: HealthState) -> dict[str, Any]:

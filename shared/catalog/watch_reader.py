@@ -9,7 +9,13 @@ from shared.catalog.connection import Database
 from shared.catalog.conversion import simple_record
 from shared.catalog.models import AUDIT_ENTRY, RESTORE_TEST
 from shared.catalog.statements import chunked
-from shared.catalog.watch_conversion import delivery_record, incident_record, state_record, transition_record
+from shared.catalog.watch_conversion import (
+    delivery_record,
+    incident_record,
+    reach_record,
+    state_record,
+    transition_record,
+)
 from shared.catalog.watch_models import (
     DELIVERY,
     DELIVERY_ATTEMPT,
@@ -30,7 +36,6 @@ from shared.domain.source_facts import Reachability
 from shared.domain.transition import HealthState, Transition
 
 DELIVERED = DeliveryState.DELIVERED.value
-_REACHABLE = {"reachable": True, "unreachable": False}
 
 
 class WatchReader:
@@ -208,10 +213,4 @@ class WatchReader:
             row = connection.execute(select(REACH).where(REACH.c.name == name)).mappings().one_or_none()
         if row is None:
             return None
-        answer = Reachability(
-            is_reachable=_REACHABLE.get(row["state"]),
-            asked_at=row["asked_at"],
-            since=row["since"],
-            message=row["message"],
-        )
-        return answer, int(row["failures"])
+        return reach_record(row), int(row["failures"])

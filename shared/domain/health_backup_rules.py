@@ -141,21 +141,29 @@ def judge_running(source: Source, facts: SourceFacts, now: datetime) -> Iterator
 
 
 def judge_schedule(source: Source, facts: SourceFacts, now: datetime) -> Iterator[Reason]:
-    """What the schedule expects must have begun, grace after its time at the latest; silence is told aloud."""
-    for kind, expression in ((BackupKind.DAILY, source.schedule.daily), (BackupKind.WEEKLY, source.schedule.weekly)):
+    """What the schedule expects must have begun, grace after its time at the latest; silence is told aloud.
+
+    Any backup does for the daily one. The weekly one is kept longer, so it must come by itself; but whoever takes
+    backups by hand only has no weekly ones to miss.
+    """
+    started = facts.last_started
+    last = {BackupKind.DAILY: max(started.values(), default=None)}
+    if BackupKind.DAILY in started or BackupKind.WEEKLY in started:
+        last[BackupKind.WEEKLY] = started.get(BackupKind.WEEKLY)
+    for kind, began in last.items():
+        expression = source.schedule.daily if kind is BackupKind.DAILY else source.schedule.weekly
         expected = expected_before(expression, source.schedule.timezone, now - source.schedule.grace)
         if facts.first_backup_at is None or facts.first_backup_at > expected:
             continue  # nobody expected anything of a source that was not protected yet
-        started = [facts.last_started[each] for each in _standing_in_for(kind) if each in facts.last_started]
-        if any(at >= expected - source.health.clock_tolerance for at in started):
+        if began is not None and began >= expected - source.health.clock_tolerance:
             continue
-        last = f"the last one began at {format_minute(max(started))}" if started else "no earlier one is known"
+        known = f"the last one began at {format_minute(began)}" if began else "no earlier one is known"
         yield Reason(
             code=ReasonCode.SCHEDULE_GAP,
             colour=Colour.YELLOW,
-            sentence=f"the {kind.value} backup expected at {format_minute(expected)} has not begun; {last}",
-            action="Look whether schedules fire and a worker runs (`goldcopy check`); "
-            f"then `goldcopy backup {source.name} --kind {kind.value}`",
+            sentence=f"the {kind.value} backup expected at {format_minute(expected)} has not begun; {known}",
+            action="Look whether schedules fire and a worker runs (`goldcopy check`), and take it now: "
+            f"goldcopy backup {source.name} --kind {kind.value}",
             since=expected + source.schedule.grace,
         )
 
@@ -179,11 +187,6 @@ def _next(expression: str, timezone: str, now: datetime) -> str:
 @lru_cache(maxsize=1024)
 def _cron(expression: str, timezone: str) -> Cron:
     return Cron(expression, timezone)
-
-
-def _standing_in_for(kind: BackupKind) -> tuple[BackupKind, ...]:
-    """On the day of the weekly backup it may stand for the daily one."""
-    return (BackupKind.DAILY, BackupKind.WEEKLY) if kind is BackupKind.DAILY else (BackupKind.WEEKLY,)
 
 
 def _alike(*durations: timedelta) -> tuple[str, ...]:

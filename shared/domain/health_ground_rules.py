@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from shared.domain.health_backup_rules import Rule, is_future
+from shared.domain.anomaly import Rule as AnomalyRule
+from shared.domain.health_backup_rules import Rule, is_future, judge_running
 from shared.domain.health_reason import Colour, Reason, ReasonCode
 from shared.domain.source import Source
 from shared.domain.source_facts import Reachability, SourceFacts
@@ -107,9 +108,15 @@ def _judge_reach(
 
 
 def judge_anomalies(source: Source, facts: SourceFacts, now: datetime) -> Iterator[Reason]:
-    """What is odd asks for a look until somebody has taken it, or until it is normal again."""
-    del now
+    """What is odd asks for a look until somebody has taken it, or until it is normal again.
+
+    Silence is judged here by rules of its own; that it was recorded as an anomaly as well is no second reason.
+    """
+    is_silent = any(True for _ in judge_running(source, facts, now))
+    told = {AnomalyRule.SCHEDULE_GAP} | ({AnomalyRule.RUN_STUCK} if is_silent else set())
     for anomaly in facts.anomalies:
+        if anomaly.rule in told:
+            continue
         subject = anomaly.backup_id or source.name
         yield Reason(
             code=ReasonCode.ANOMALY,

@@ -91,12 +91,11 @@ CASES: list[tuple[SourceFacts | None, dict[str, Colour]]] = [
         good_facts(last_started={BackupKind.DAILY: NOW - 28 * H, BackupKind.WEEKLY: LAST_NIGHT - 6 * D}),
         {"schedule-gap": Colour.YELLOW},
     ),
-    # A manual backup saves the data, and the schedule is still dead.
-    (
-        good_facts(last_started={BackupKind.MANUAL: NOW - H, BackupKind.WEEKLY: LAST_NIGHT - 6 * D}),
-        {"schedule-gap": Colour.YELLOW},
-    ),
+    # Any backup does for the daily one; the weekly one is kept longer and must come by itself, where there are any.
+    (good_facts(last_started={BackupKind.MANUAL: NOW - H, BackupKind.WEEKLY: LAST_NIGHT - 6 * D}), {}),
+    (good_facts(last_started={BackupKind.MANUAL: NOW - H}), {}),
     (good_facts(last_started={BackupKind.DAILY: LAST_NIGHT}), {"schedule-gap": Colour.YELLOW}),
+    (good_facts(last_started={}), {"schedule-gap": Colour.YELLOW}),
     (
         good_facts(running=(RunningRun(operation="backup", started_at=NOW - 12 * H / 60, heartbeat_at=NOW - H / 5),)),
         {"run-lost": Colour.YELLOW},
@@ -157,6 +156,15 @@ CASES: list[tuple[SourceFacts | None, dict[str, Colour]]] = [
     (
         good_facts(anomalies=(OpenAnomaly(rule="table-empty", sentence="public.orders is empty", found_at=NOW - H),)),
         {"anomaly": Colour.YELLOW},
+    ),
+    # Recorded silence is no second reason beside the rule that finds it.
+    (good_facts(anomalies=(OpenAnomaly(rule="schedule-gap", sentence="none since Monday", found_at=NOW - D),)), {}),
+    (
+        good_facts(
+            anomalies=(OpenAnomaly(rule="run-stuck", sentence="the run has been silent", found_at=NOW - H),),
+            running=(RunningRun(operation="backup", started_at=NOW - H / 3, heartbeat_at=NOW - H / 3),),
+        ),
+        {"run-lost": Colour.YELLOW},
     ),
     (good_facts(read_at=NOW - H), {"catalog-stale": Colour.UNKNOWN}),
     (good_facts(newest=restore_point(NOW + H)), {"clock-wrong": Colour.UNKNOWN}),

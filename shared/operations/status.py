@@ -1,0 +1,256 @@
+"""How every source stands now: facts from the catalog, the verdict on them, and the numbers behind it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.catalog.engine import Catalog
+from shared.catalog.records import SourceStatusRow
+from shared.domain.health import Colour, Health, Reason, SourceFacts, evaluate, worst
+from shared.domain.objectives import Standing, SuccessRate, measure
+from shared.domain.source import Source
+from shared.domain.source_facts import Reachability
+from shared.errors import CatalogProblem
+from shared.operations.facts_reading import REPOSITORY, read_facts, unconfigured_statuses
+from shared.units import format_instant
+
+_EXIT_CODES = {Colour.GREEN: 0, Colour.YELLOW: 0, Colour.RED: 1, Colour.UNKNOWN: 3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceReport:
+    """How one source stands: the verdict, the numbers, and what they were made from.
+
+    Attributes:
+        facts: None where the catalog could not be read.
+        phases: Seconds by phase of the last restore test that passed.
+    """
+
+    source: Source
+    health: Health
+    standing: Standing
+    facts: SourceFacts | None
+    phases: Mapping[str, float]
+
+    def document(self) -> dict[str, Any]:
+        """Return it in JSON's own types; null is what nobody knows."""
+        standing, facts = self.standing, self.facts
+        passed, newest = standing.last_passed, facts.newest if facts else None
+        return {
+            "source": self.source.name,
+            "health": self.health.colour.value,
+            "reasons": [reason_document(reason) for reason in self.health.reasons],
+            "exposure_seconds": _seconds(standing.exposure),
+            "proven_exposure_seconds": _seconds(standing.proven_exposure),
+            "recovery_time_seconds": passed.recovery_time_seconds if passed else None,
+            "rpo_met": standing.rpo_met,
+            "proven_met": standing.proven_met,
+            "rto_met": standing.rto_met,
+            "backup_time_met": standing.backup_time_met,
+            "restore_time_met": standing.restore_time_met,
+            "success_rate_met": standing.success_met,
+            "newest_backup_id": newest.backup_id if newest else None,
+            "newest_recovery_point_at": _instant(newest.recovery_point_at if newest else None),
+            "newest_proven_backup_id": facts.proven.backup_id if facts and facts.proven else None,
+            "proven_at": _instant(facts.proven.tested_at if facts and facts.proven else None),
+            "backup_seconds": _seconds(standing.backup_time),
+            "dumped_bytes": newest.dumped_bytes if newest else None,
+            "stored_bytes": facts.stored_bytes if facts else None,
+            "backup_count": facts.backup_count if facts else None,
+            "failures_since_complete": facts.failures_since_complete if facts else None,
+            "recovery_phases": dict(self.phases),
+            "recovery_prediction": _prediction_document(standing),
+            "lost_rows": standing.lost_rows,
+            "success": {"30d": _success_document(standing.success_30), "90d": _success_document(standing.success_90)},
+            "objectives": _objectives_document(self.source),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusReport:
+    """How all sources stand.
+
+    Attributes:
+        at: For which instant.
+        sources: By name.
+        unconfigured: Those the catalog knows and the configuration does not; they are shown and not judged.
+        catalog_error: Why nothing is known, or empty.
+    """
+
+    at: datetime
+    sources: tuple[SourceReport, ...]
+    unconfigured: tuple[SourceStatusRow, ...] = ()
+    catalog_error: str = ""
+
+    @property
+    def healths(self) -> tuple[Health, ...]:
+        """The verdicts alone."""
+        return tuple(report.health for report in self.sources)
+
+    @property
+    def colour(self) -> Colour:
+        """The worst of all; without a source nothing is protected, and nobody knows what should be."""
+        return worst(health.colour for health in self.healths)
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all are green or yellow, 1 where one is red, 3 where one is unknown and none red."""
+        return _EXIT_CODES[self.colour]
+
+    def document(self) -> dict[str, Any]:
+        """Return it in JSON's own types."""
+        return {
+            "at": format_instant(self.at),
+            "health": self.colour.value,
+            "counts": {colour.value: sum(item.colour is colour for item in self.healths) for colour in Colour},
+            "catalog_error": self.catalog_error or None,
+            "sources": [report.document() for report in self.sources],
+            "not_configured": [
+                {
+                    "source": row.source,
+                    "backup_count": row.backup_count,
+                    "newest_recovery_point_at": _instant(row.newest_complete_at),
+                    "stored_bytes": row.stored_bytes,
+                }
+                for row in self.unconfigured
+            ],
+        }
+
+
+def read_status(
+    catalog: Catalog,
+    sources: Mapping[str, Source],
+    now: datetime,
+    *,
+    only: Iterable[str] | None = None,
+    repository: Reachability | None = None,
+) -> StatusReport:
+    """Judge sources by what the catalog knows.
+
+    Args:
+        catalog: The metadata store.
+        sources: All that are configured, by name.
+        now: Aware instant to judge for.
+        only: Judge only these of them.
+        repository: What the repository answered just now; without it what was found out last counts.
+
+    Raises:
+        CatalogProblem: The catalog cannot be read; `unknown_status` is what is left to say then.
+    """
+    chosen = [sources[name] for name in sorted(sources if only is None else only)]
+    facts = read_facts(catalog, chosen, now, reaches={REPOSITORY: repository} if repository else None)
+    success = _success(catalog, now)
+    standings = {
+        source.name: measure(
+            source,
+            facts[source.name],
+            now,
+            success_30=success[30].get(source.name, SuccessRate()),
+            success_90=success[90].get(source.name, SuccessRate()),
+        )
+        for source in chosen
+    }
+    passed = {name: standing.last_passed.id for name, standing in standings.items() if standing.last_passed}
+    phases = catalog.phases_of_tests(passed.values())
+    return StatusReport(
+        at=now,
+        sources=tuple(
+            SourceReport(
+                source=source,
+                health=evaluate(source, facts[source.name], now),
+                standing=standings[source.name],
+                facts=facts[source.name],
+                phases=phases.get(passed.get(source.name, ""), {}),
+            )
+            for source in chosen
+        ),
+        unconfigured=tuple(unconfigured_statuses(catalog, sources)) if only is None else (),
+    )
+
+
+def unknown_status(
+    sources: Mapping[str, Source], now: datetime, error: CatalogProblem, *, only: Iterable[str] | None = None
+) -> StatusReport:
+    """Say that nothing is known of any source, because the catalog cannot be read."""
+    return StatusReport(
+        at=now,
+        sources=tuple(
+            SourceReport(
+                source=sources[name],
+                health=evaluate(sources[name], None, now),
+                standing=Standing(),
+                facts=None,
+                phases={},
+            )
+            for name in sorted(sources if only is None else only)
+        ),
+        catalog_error=error.message,
+    )
+
+
+def reason_document(reason: Reason) -> dict[str, Any]:
+    """Return one reason in JSON's own types."""
+    return {
+        "code": str(reason.code),
+        "colour": reason.colour.value,
+        "sentence": reason.sentence,
+        "action": reason.action,
+        "since": _instant(reason.since),
+    }
+
+
+def _success(catalog: Catalog, now: datetime) -> dict[int, dict[str, SuccessRate]]:
+    """Count backups of the last 30 and 90 days, today included."""
+    today = now.date()
+    return {
+        days: {
+            source: SuccessRate(ok=ok, failed=failed)
+            for source, (ok, failed) in catalog.backup_counts(since=today - timedelta(days=days - 1)).items()
+        }
+        for days in (30, 90)
+    }
+
+
+def _prediction_document(standing: Standing) -> dict[str, Any] | None:
+    predicted = standing.predicted
+    if predicted is None:
+        return None
+    return {
+        "seconds": predicted.seconds,
+        "low_seconds": predicted.low_seconds,
+        "high_seconds": predicted.high_seconds,
+        "for_bytes": predicted.dumped_bytes,
+        "tests": predicted.tests,
+        "last_tested_at": _instant(predicted.last_tested_at),
+        "calibration": {
+            "inside": standing.calibration.inside,
+            "predicted": standing.calibration.predicted,
+            "ratio": standing.calibration.ratio,
+        },
+    }
+
+
+def _success_document(rate: SuccessRate) -> dict[str, Any]:
+    return {"ok": rate.ok, "failed": rate.failed, "ratio": rate.ratio}
+
+
+def _objectives_document(source: Source) -> dict[str, Any]:
+    agreed = source.objectives
+    return {
+        "rpo_seconds": agreed.rpo.total_seconds(),
+        "grace_seconds": source.schedule.grace.total_seconds(),
+        "proven_seconds": agreed.proven.total_seconds(),
+        "rto_seconds": agreed.rto.total_seconds(),
+        "backup_time_seconds": agreed.backup_time.total_seconds(),
+        "restore_time_seconds": agreed.restore_time.total_seconds(),
+        "success_rate": agreed.success_rate,
+    }
+
+
+def _seconds(value: timedelta | None) -> float | None:
+    return None if value is None else value.total_seconds()
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else format_instant(at)
