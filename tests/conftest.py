@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.support.catalogs",
+    "tests.support.certificates",
     "tests.support.postgres_servers",
     "tests.support.s3_server",
     "tests.support.site",

@@ -10,7 +10,7 @@ from shared.domain.notice_words import Links, age, count, duration, moment
 from shared.units import format_bytes
 
 _ORDER = {colour: number for number, colour in enumerate(Colour)}
-_SIGN = {Colour.RED: "🔴", Colour.UNKNOWN: "⚪", Colour.YELLOW: "🟡", Colour.GREEN: "🟢"}
+_WORD = {Colour.RED: "RED", Colour.UNKNOWN: "UNKNOWN", Colour.YELLOW: "yellow", Colour.GREEN: "green"}
 _LINES_SHOWN = 500
 
 
@@ -181,7 +181,7 @@ def _totals(digest: Digest, lines: Sequence[DigestLine]) -> tuple[tuple[str, str
         ("Restore tests", f"{tests:,} passed, {failed:,} failed, {unmeasured:,} not measured"),
         ("Stored", f"{format_bytes(stored)}{trend}"),
         *((("Cost", cost),) if cost else ()),
-        ("Incidents", f"{digest.incidents:,}, of which {digest.open_incidents:,} are open"),
+        ("Incidents", f"{digest.incidents:,} began, {digest.open_incidents:,} open"),
         *((("Failing channels", channels),) if channels else ()),
     )
 
@@ -196,7 +196,7 @@ def _line(line: DigestLine) -> str:
     size = f"{format_bytes(line.stored_bytes)}{_trend(line.stored_bytes, before) if before is not None else ''}"
     took = f", restores in {duration(line.recovery_time_seconds)}" if line.recovery_time_seconds is not None else ""
     reason = f"{line.reason.rstrip('.')}; " if line.reason else ""
-    return f"{_SIGN[line.colour]} {line.source}: {reason}{newest}, {proven}; {done}, {tests}; {size}{took}"
+    return f"{line.source} is {_WORD[line.colour]}: {reason}{newest}, {proven}; {done}, {tests}; {size}{took}"
 
 
 def _trend(now_bytes: int, before_bytes: int) -> str:

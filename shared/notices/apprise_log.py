@@ -32,36 +32,28 @@ class Heard:
     error: BaseException | None = None
 
 
-class _Ear(logging.Handler):
-    """Gives what is logged to the thread that listens."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        heard: Heard | None = getattr(_here, "heard", None)
-        if heard is None:
-            return
+def _hear(record: logging.LogRecord) -> bool:
+    """Take what is logged in a thread that listens, and let nobody else have it."""
+    heard: Heard | None = getattr(_here, "heard", None)
+    if heard is None:
+        # Somebody else's use of them: as if the level had not been lowered for us.
+        return record.name != _APPRISE.name or record.levelno >= logging.getLogger().getEffectiveLevel()
+    if record.name == _APPRISE.name:
         status = _STATUS.search(record.getMessage())
         if status:
             heard.status = int(status[1])
         handled = sys.exc_info()[1]
         if handled is not None:
             heard.error = handled
-
-
-_EAR = _Ear(logging.DEBUG)
-
-
-def _is_nobodys(_record: logging.LogRecord) -> bool:
-    """Let a record of the HTTP library pass only where no notice is being sent: it names the path of a webhook."""
-    return getattr(_here, "heard", None) is None
+    return False
 
 
 @contextmanager
 def listen() -> Iterator[Heard]:
     """Hear what Apprise says in this thread."""
-    if _EAR not in _APPRISE.handlers:
-        _APPRISE.addHandler(_EAR)
-        _HTTP.addFilter(_is_nobodys)
-    _APPRISE.propagate = False
+    if _hear not in _APPRISE.filters:
+        _APPRISE.addFilter(_hear)
+        _HTTP.addFilter(_hear)
     _APPRISE.setLevel(logging.DEBUG)
     before, heard = getattr(_here, "heard", None), Heard()
     _here.heard = heard

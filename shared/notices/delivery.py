@@ -11,7 +11,7 @@ from shared.domain.notice import Notice
 from shared.notices.address import AddressInvalid, open_service
 from shared.notices.apprise_log import Heard, listen
 from shared.notices.failures import delivered, failed, of_exception, of_status, retry
-from shared.notices.plain import short_text
+from shared.notices.plain import short_text, without_calls
 from shared.notices.services import Outspoken
 from shared.notices.wording import Tone, shorten, tidy, tone_of
 
@@ -65,7 +65,7 @@ def _send(service: NotifyBase, notice: Notice, heard: Heard) -> DeliveryResult:
     outbox.add(service)
     kind = _TYPES[tone_of(notice)]
     if not isinstance(service, Outspoken):
-        title = shorten(tidy(notice).title, service.title_maxlen or 250)
+        title = shorten(without_calls(tidy(notice).title), service.title_maxlen or 250)
         room = max(1, service.body_maxlen - len(title) - 3)
         is_sent = outbox.notify(
             body=short_text(notice, room), title=title, notify_type=kind, body_format=NotifyFormat.TEXT

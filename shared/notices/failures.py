@@ -75,7 +75,7 @@ def of_exception(receiver: str, error: BaseException) -> DeliveryResult:
     for found in chain:
         if isinstance(found, ssl.SSLCertVerificationError):
             return failed(f"the certificate of {receiver} cannot be trusted: {found.verify_message or 'refused'}")
-        if isinstance(found, SMTPException):
+        if isinstance(found, SMTPException) and not isinstance(found, SMTPServerDisconnected):
             return _of_smtp(receiver, found)
         if isinstance(found, InvalidURL | MissingSchema | InvalidHeader):
             return failed(f"{receiver}: the URL cannot be used")
@@ -123,8 +123,6 @@ def _of_smtp(receiver: str, error: SMTPException) -> DeliveryResult:
             if code in (530, 534, 535, 538):
                 return failed(f"{receiver} refused the login ({code}): {words}")
             return failed(f"{receiver} refused it ({code}): {words}")
-        case SMTPServerDisconnected():
-            return retry(f"{receiver} closed the connection")
         case _:
             return failed(f"{receiver} did not speak as a mail server does")
 

@@ -4,11 +4,13 @@ import hashlib
 import smtplib
 import ssl
 from collections.abc import Iterable
+from email.charset import QP, Charset
 from email.errors import MessageError
-from email.message import EmailMessage
-from email.policy import SMTP
+from email.header import Header
+from email.mime.multipart import MIMEMultipart
+from email.mime.nonmultipart import MIMENonMultipart
 from email.utils import format_datetime, formataddr
-from typing import Any
+from typing import Any, cast
 
 from apprise.plugins.email.base import PGP_MODE_DEFAULT, NotifyEmail
 from apprise.plugins.email.common import SecureMailMode
@@ -22,6 +24,9 @@ from shared.notices.services import Outspoken
 from shared.notices.wording import shorten, tidy
 
 SUBJECT_CHARACTERS = 150
+
+_QUOTED_PRINTABLE = Charset("utf-8")
+_QUOTED_PRINTABLE.body_encoding = QP
 
 
 class MailService(Outspoken, NotifyEmail):
@@ -38,6 +43,10 @@ class MailService(Outspoken, NotifyEmail):
                 refused = connection.send_message(self._message(), str(self.from_addr[1]), recipients)
         except (OSError, smtplib.SMTPException) as error:
             return self.note(of_exception(self.smtp_host, error))
+        except UnicodeEncodeError:
+            return self.note(
+                failed("the login holds characters other than ASCII, which cannot be sent to a mail server")
+            )
         except (MessageError, ValueError):
             return self.note(failed("an address or a header in the URL cannot be put into a mail"))
         if refused:
@@ -66,29 +75,35 @@ class MailService(Outspoken, NotifyEmail):
             raise
         return connection
 
-    def _message(self) -> EmailMessage:
-        """Build the mail; the same notice to the same people has the same Message-ID, so a copy is seen as one."""
-        message = EmailMessage(policy=SMTP)
-        name, address = str(self.from_addr[0] or ""), str(self.from_addr[1])
+    def _message(self) -> MIMEMultipart:
+        """Build the mail; the same notice to the same people has the same Message-ID, so a copy is seen as one.
+
+        Not an EmailMessage: where a subject is not ASCII it loses and adds spaces while it folds the line.
+        """
+        name, address = str(self.from_addr[0] or "Goldcopy"), str(self.from_addr[1])
         listed = self._listed(to for _, to in self.targets)
-        message["Subject"] = subject_of(self.notice)
-        message["From"] = formataddr((name, address))
-        message["To"] = listed
-        if self.cc:
-            message["Cc"] = self._listed(sorted(self.cc))
-        if self.reply_to:
-            message["Reply-To"] = self._listed(sorted(self.reply_to))
-        message["Date"] = format_datetime(utc_now())
-        message["Message-ID"] = message_id(self.notice, address, listed)
-        message["Auto-Submitted"] = "auto-generated"
-        message["X-Goldcopy-Event"] = self.notice.event.value
-        if self.notice.severity is NoticeSeverity.CRITICAL:
-            message["Importance"] = "high"
-        for header, value in self.headers.items():
-            del message[header]
-            message[header] = value
-        message.set_content(f"{tidy(self.notice).title}\n\n{plain_text(self.notice)}\n", cte="quoted-printable")
-        message.add_alternative(html_mail(self.notice), subtype="html", cte="quoted-printable")
+        headers = {
+            "Subject": subject_of(self.notice),
+            "From": formataddr((name, address)),
+            "To": listed,
+            "Cc": self._listed(sorted(self.cc)),
+            "Reply-To": self._listed(sorted(self.reply_to)),
+            "Date": format_datetime(utc_now()),
+            "Message-ID": message_id(self.notice, address, listed),
+            "Auto-Submitted": "auto-generated",
+            "X-Goldcopy-Event": self.notice.event.value,
+            "Importance": "high" if self.notice.severity is NoticeSeverity.CRITICAL else "",
+            **self.headers,
+        }
+        message = MIMEMultipart("alternative")
+        for header, value in headers.items():
+            if value:
+                message[header] = value if value.isascii() else cast(str, Header(value, "utf-8", header_name=header))
+        text = f"{tidy(self.notice).title}\n\n{plain_text(self.notice)}\n"
+        for kind, content in (("plain", text), ("html", html_mail(self.notice))):
+            part = MIMENonMultipart("text", kind)
+            part.set_payload(content, _QUOTED_PRINTABLE)
+            message.attach(part)
         return message
 
     def _listed(self, addresses: Iterable[str]) -> str:

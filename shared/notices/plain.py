@@ -26,14 +26,19 @@ def short_text(notice: Notice, limit: int) -> str:
     What matters most comes first, so what is cut is the tail of the findings, then the facts.
     """
     for findings in (20, 5, 1, 0):
-        text = _CALLS_EVERYBODY.sub("@\u200b", plain_text(notice, findings=findings))
+        text = without_calls(plain_text(notice, findings=findings))
         if len(text) <= limit:
             return text
     tidied = tidy(notice)
     labelled = ((labels_of(notice).impact, tidied.impact), (labels_of(notice).action, tidied.action))
     parts = [f"{label}: {part}" for label, part in labelled if part]
     text = "\n".join(parts) or tidied.title
-    return shorten(_CALLS_EVERYBODY.sub("@\u200b", text), limit)
+    return shorten(without_calls(text), limit)
+
+
+def without_calls(text: str) -> str:
+    """Take apart the words that would call everybody in a room."""
+    return _CALLS_EVERYBODY.sub("@\u200b", text)
 
 
 def _paragraphs(notice: Notice, findings: int) -> Iterator[str]:

@@ -19,6 +19,7 @@ from shared.notices.discord_message import discord_message
 from shared.notices.failures import delivered, failed, of_exception, of_status, retry
 from shared.notices.posting import Answer, post_json
 from shared.notices.slack_message import slack_message, slack_text
+from shared.notices.wording import tidy
 
 _SLACK_TROUBLE = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable", "rollup_error"})
 _WORST_FIRST = (DeliveryState.FAILED, DeliveryState.RETRY, DeliveryState.DELIVERED)
@@ -100,7 +101,7 @@ class WebhookService(Outspoken, NotifyJSON):
             answer = post_json(
                 self,
                 address + self.fullpath,
-                {**self.payload_extras, **self.notice.document()},
+                {**self.payload_extras, **tidy(self.notice).document()},
                 headers=headers,
                 params=self.params,
                 auth=(self.user, self.password or "") if self.user else None,

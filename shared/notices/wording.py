@@ -18,7 +18,7 @@ LABEL_CHARACTERS = 100
 URL_CHARACTERS = 1000
 CUT = " … (cut)"
 
-_PASSWORD_IN_URL = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@]*):[^\s/]*@")
+_PASSWORD_IN_URL = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]{0,20}://[^\s:/@]*):[^\s/]*@")
 _PASSWORD_IN_PAIR = re.compile(r"(?i)(\b\w*(?:password|passwd|secret|token)\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s'\"]+)")
 
 
@@ -99,9 +99,15 @@ def tidy(notice: Notice) -> Notice:
 
 def clean(text: str, limit: int) -> str:
     """Show what is not printable as an escape, put stars in place of passwords, cut what is too long."""
-    text = _PASSWORD_IN_PAIR.sub(r"\1***", _PASSWORD_IN_URL.sub(r"\1:***@", text[: 4 * limit]))
+    text = text[: 4 * limit]
+    if "://" in text:
+        text = _PASSWORD_IN_URL.sub(r"\1:***@", text)
+    if "=" in text:
+        text = _PASSWORD_IN_PAIR.sub(r"\1***", text)
     words = " ".join(text.split())
-    return shorten("".join(char if char.isprintable() else _escape(char) for char in words), limit)
+    if not words.isprintable():
+        words = "".join(char if char.isprintable() else _escape(char) for char in words)
+    return shorten(words, limit)
 
 
 def shorten(text: str, limit: int) -> str:
