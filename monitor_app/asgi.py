@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import streamlit as st
 from starlette.middleware import Middleware
 
+from monitor_app import api, routes
 from monitor_app.guard import LOOPBACK_NAMES, Guard, is_loopback
-from monitor_app.routes import ROUTES
 from monitor_app.site import Site
 from shared.config.model import AppSection
 from shared.errors import ConfigInvalid
@@ -54,7 +54,7 @@ def build(site: Site, *, host: str) -> st.App:
     return st.App(
         FOLDER / "app.py",
         secrets=_secrets(site),
-        routes=ROUTES,
+        routes=[*routes.ROUTES, *api.ROUTES],
         middleware=[Middleware(Guard, hosts=hosts, is_https=is_https)],
         lifespan=_warm,
     )

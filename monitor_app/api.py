@@ -1,0 +1,162 @@
+"""Addresses for programs that change something: a bearer key, a limit, one command, its audit entry."""
+
+import json
+import math
+from collections.abc import Callable
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from monitor_app import site
+from monitor_app.actions import backups
+from monitor_app.actions.command import Done
+from monitor_app.rate_limit import RateLimit
+from monitor_app.site import Site
+from shared.catalog.app_records import ManualBackup
+from shared.clock import monotonic_seconds
+from shared.domain.api_key import digest_of, is_key
+from shared.domain.person import Person
+from shared.errors import CatalogProblem, GoldcopyError, NotAllowed, ProgramProblem, UsageProblem
+from shared.units import parse_instant
+
+PER_MINUTE = 30
+LARGEST_BODY_BYTES = 16_384
+_LIMIT = RateLimit(PER_MINUTE)
+Command = Callable[[Site, Person, str, dict[str, Any]], Done]
+
+
+class Unauthorised(NotAllowed):
+    """No key, or one that opens nothing."""
+
+
+async def start_backup(request: Request) -> JSONResponse:
+    """Start a backup of one source: `{"source", "reason", "kind"?}`."""
+    return await _answer(request, _start, status=202)
+
+
+async def log_backup(request: Request) -> JSONResponse:
+    """Record a backup that was made elsewhere: `{"source", "taken_at", "place", "stored_bytes", "reason"}`."""
+    return await _answer(request, _log, status=201)
+
+
+def key_holder(shown: Site, header: str) -> Person:
+    """Return whom a bearer key stands for.
+
+    Raises:
+        Unauthorised: There is no key, or it opens nothing.
+    """
+    scheme, _, key = header.partition(" ")
+    found = shown.catalog().api_key(digest_of(key)) if scheme.lower() == "bearer" and is_key(key.strip()) else None
+    if found is None:
+        raise Unauthorised("no key that opens this", hint="Send `Authorization: Bearer ...` with a key in force.")
+    return Person(name=f"key:{found.name}", role=found.role)
+
+
+async def _answer(request: Request, command: Command, *, status: int) -> JSONResponse:
+    address = request.client.host if request.client else "unknown"
+    header = request.headers.get("authorization", "")
+    # Counted before the key is looked up, so that guessing is slow too; a right key has a count of its own.
+    wait_seconds = _LIMIT.admit(sha256(header.encode()).hexdigest() if header else address, monotonic_seconds())
+    if wait_seconds:
+        return _error(429, "too many requests", f"Try again in {math.ceil(wait_seconds)} seconds.", wait_seconds)
+    body = await _body(request)
+    try:
+        done = await run_in_threadpool(_carry_out, header, request.headers.get("idempotency-key", ""), body, command)
+    except GoldcopyError as error:
+        if isinstance(error, Unauthorised) and _LIMIT.admit(address, monotonic_seconds()):
+            return _error(429, "too many requests without a right key", "Wait a minute.", 60)
+        return _error(_status(error), error.message, error.hint)
+    return JSONResponse({"message": done.message, **done.result}, status_code=status)
+
+
+def _carry_out(header: str, given_token: str, body: bytes, command: Command) -> Done:
+    shown = site.current()
+    user = key_holder(shown, header)
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise UsageProblem("the body is not JSON", hint="See docs/app.md.") from error
+    if not isinstance(document, dict):
+        raise UsageProblem("the body is not a JSON object", hint="See docs/app.md.")
+    # Tokens of one key say nothing about those of another.
+    token = sha256(f"{user.name} {given_token}".encode()).hexdigest() if given_token else uuid4().hex
+    return command(shown, user, token, document)
+
+
+def _start(shown: Site, user: Person, token: str, document: dict[str, Any]) -> Done:
+    _refuse_unknown(document, {"source", "reason", "kind"})
+    return backups.back_up_now(
+        shown,
+        user,
+        token,
+        source=_text(document, "source"),
+        reason=_text(document, "reason"),
+        kind=str(document.get("kind", "manual")),
+    )
+
+
+def _log(shown: Site, user: Person, token: str, document: dict[str, Any]) -> Done:
+    _refuse_unknown(document, {"source", "taken_at", "place", "stored_bytes", "reason"})
+    size = document.get("stored_bytes")
+    if not isinstance(size, int) or isinstance(size, bool):
+        raise UsageProblem("stored_bytes is not a whole number", hint="Give the size in bytes.")
+    backup = ManualBackup(
+        source=_text(document, "source"),
+        taken_at=_instant(_text(document, "taken_at")),
+        place=_text(document, "place"),
+        stored_bytes=size,
+        reason=_text(document, "reason"),
+    )
+    return backups.log_manual_backup(shown, user, token, backup)
+
+
+def _text(document: dict[str, Any], name: str) -> str:
+    found = document.get(name)
+    if not isinstance(found, str) or not found.strip():
+        raise UsageProblem(f"{name} is missing, or is not text", hint="See docs/app.md.")
+    return found.strip()
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise UsageProblem("taken_at is not an instant", hint="Write 2026-11-21T02:00:00Z, with the zone.") from error
+
+
+def _refuse_unknown(document: dict[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(document) - known)
+    if unknown:
+        raise UsageProblem(f"unknown: {', '.join(unknown)[:100]}", hint=f"Known are {', '.join(sorted(known))}.")
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST_BODY_BYTES:
+            return b""
+    return body
+
+
+def _status(error: GoldcopyError) -> int:
+    kinds = ((Unauthorised, 401), (NotAllowed, 403), (UsageProblem, 400), (ProgramProblem, 503), (CatalogProblem, 503))
+    return next((status for kind, status in kinds if isinstance(error, kind)), 500)
+
+
+def _error(status: int, message: str, hint: str, wait_seconds: float = 0) -> JSONResponse:
+    headers = {"retry-after": str(math.ceil(wait_seconds))} if wait_seconds else {}
+    headers |= {"www-authenticate": "Bearer"} if status == 401 else {}
+    return JSONResponse({"message": message, "hint": hint}, status_code=status, headers=headers)
+
+
+ROUTES = (
+    Route("/api/backups", start_backup, methods=["POST"]),
+    Route("/api/backups/log", log_backup, methods=["POST"]),
+)
