@@ -1,0 +1,191 @@
+"""The controls that are asked once for everything: encryption, place, incidents, who did what, the audit trail."""
+
+from datetime import timedelta
+
+from shared.domain.compliance_facts import PastAction, PastIncident, PeriodFacts
+from shared.domain.control import (
+    ISO_BACKUP,
+    SOC_BACKUP,
+    Control,
+    ControlResult,
+    Deviation,
+    judged,
+    over_whole,
+    plural,
+    unmeasured,
+)
+from shared.units import format_duration
+
+_ALL = (ISO_BACKUP, SOC_BACKUP)
+_RED = "red"
+# Deeds of people that need a reason; giving and taking access is evidence too, but its reason is not asked for.
+_NEED_REASON = (
+    "hold.",
+    "release.",
+    "restore.",
+    "restore-test.request",
+    "backup.request",
+    "backup.log",
+    "anomaly.acknowledge",
+    "incident.acknowledge",
+)
+_ACCESS = ("person.", "key.")
+
+ENCRYPTED = Control(
+    id="encrypted",
+    title="Backups are encrypted before they are stored",
+    supports=_ALL,
+    limits="Follows from the repository's format, which holds nothing but objects encrypted with age; how private keys "
+    "are kept is not known here.",
+)
+ELSEWHERE = Control(
+    id="elsewhere",
+    title="Backups are kept on another machine than the one that makes them",
+    supports=_ALL,
+    limits="One repository is known. Whether its provider, region or account is apart enough is for people to judge.",
+)
+STORE_PROTECTED = Control(
+    id="store-protected",
+    title="The store itself refuses to delete backups before their time",
+    supports=_ALL,
+    limits="Object lock, versioning and the rights of accounts are settings of the store; attach them from there.",
+)
+INCIDENTS = Control(
+    id="incidents",
+    title="Incidents were taken up by a person or ended",
+    supports=(SOC_BACKUP,),
+)
+ACTIONS = Control(
+    id="actions",
+    title="What people did carries a name and a reason",
+    supports=_ALL,
+    limits="Names are those of the operating system or of the sign-in provider, as far as these can be trusted.",
+)
+TRAIL = Control(
+    id="audit-trail",
+    title="The audit trail is complete and unchanged",
+    supports=_ALL,
+    limits="Whether its newest entries were cut off shows only against a hash that was noted elsewhere, such as in an "
+    "earlier report.",
+)
+ACCESS = Control(
+    id="access-reviewed",
+    title="Access was reviewed",
+    supports=(SOC_BACKUP,),
+    limits="Who has which role, and every change of it, is recorded; that somebody reviewed it is not: attach it.",
+)
+
+
+def judge_whole(facts: PeriodFacts) -> tuple[ControlResult, ...]:
+    """Answer the controls that are not about single sources."""
+    return (
+        _encrypted(facts),
+        _elsewhere(facts),
+        over_whole(
+            STORE_PROTECTED,
+            unmeasured("", "the store's own protection is not read"),
+            "Not measured: the store's own protection is not read.",
+        ),
+        _incidents(facts),
+        _actions(facts),
+        _trail(facts),
+        _access(facts),
+    )
+
+
+def _encrypted(facts: PeriodFacts) -> ControlResult:
+    begins_at = facts.period.begins_at
+    made = sum(
+        1
+        for record in facts.sources
+        for item in record.attempts
+        if item.complete_at and begins_at <= item.complete_at < facts.until
+    )
+    if not facts.repository.recipients:
+        return over_whole(ENCRYPTED, unmeasured("", "no recipient is known"), "Not measured: no recipient is known.")
+    keys = plural(facts.repository.recipients, "public key")
+    summary = f"{plural(made, 'backup')} of the period, each encrypted to {keys}."
+    evidence = (("backups made", made), ("public keys", facts.repository.recipients))
+    return over_whole(ENCRYPTED, judged(evidence, ()), summary)
+
+
+def _elsewhere(facts: PeriodFacts) -> ControlResult:
+    place = facts.repository.place
+    if facts.repository.is_elsewhere is None:
+        why = f"whether {place or 'the repository'} is on another machine is not known"
+        return over_whole(ELSEWHERE, unmeasured("", why), f"Not measured: {why}.")
+    return over_whole(ELSEWHERE, judged((), ()), f"Backups are kept at {place}.")
+
+
+def _incidents(facts: PeriodFacts) -> ControlResult:
+    if facts.watched_since is None or facts.watched_since >= facts.until:
+        why = "nobody watched in the period, so no incident could be opened"
+        return over_whole(INCIDENTS, unmeasured("", why), f"Not measured: {why}.")
+    open_ones = [item for item in facts.incidents if not _is_handled(item, facts)]
+    taken_up = [item for item in facts.incidents if item.acknowledged_at and item.acknowledged_at < facts.until]
+    evidence = (
+        ("incidents", len(facts.incidents)),
+        ("taken up by a person", len(taken_up)),
+        ("ended", sum(1 for item in facts.incidents if item.closed_at and item.closed_at < facts.until)),
+    )
+    found = [
+        Deviation(
+            source=item.source,
+            object=item.id,
+            at=item.opened_at,
+            sentence=f"was open for {format_duration((facts.until - item.opened_at).total_seconds())} at the end, and "
+            "nobody had taken it up",
+        )
+        for item in open_ones
+    ]
+    summary = f"{plural(len(facts.incidents), 'incident')}, {len(open_ones)} neither ended nor taken up"
+    if taken_up:
+        waits = sorted(item.acknowledged_at - item.opened_at for item in taken_up if item.acknowledged_at)
+        median = max(waits[len(waits) // 2], timedelta(0))
+        summary += f"; people took them up within {format_duration(median.total_seconds())} in the median"
+    return over_whole(INCIDENTS, judged(evidence, found), f"{summary}.")
+
+
+def _is_handled(incident: PastIncident, facts: PeriodFacts) -> bool:
+    """Only what was red wakes people; everything else may stay open."""
+    known = incident.acknowledged_at is not None and incident.acknowledged_at < facts.until
+    ended = incident.closed_at is not None and incident.closed_at < facts.until
+    return known or ended or incident.worst != _RED
+
+
+def _actions(facts: PeriodFacts) -> ControlResult:
+    asked = [item for item in facts.actions if item.action.startswith(_NEED_REASON)]
+    if not asked:
+        why = "nobody did anything in the period that needs a reason"
+        return over_whole(ACTIONS, unmeasured("", why), f"Not measured: {why}.")
+    bare = [item for item in asked if not item.reason.strip() or not item.actor.strip()]
+    evidence = (("actions of people", len(asked)), ("with name and reason", len(asked) - len(bare)))
+    found = [
+        Deviation(source="", object=item.object, at=item.at, sentence=f"{item.action} by {_actor(item)} has no reason")
+        for item in bare
+    ]
+    summary = f"{len(asked) - len(bare)} of {plural(len(asked), 'action')} carry a name and a reason."
+    return over_whole(ACTIONS, judged(evidence, found), summary)
+
+
+def _actor(action: PastAction) -> str:
+    return action.actor.strip() or "somebody without a name"
+
+
+def _trail(facts: PeriodFacts) -> ControlResult:
+    trail = facts.trail
+    evidence = (("entries", trail.entry_count),)
+    if not trail.entry_count and not trail.problem:
+        return over_whole(TRAIL, unmeasured("", "there is no entry"), "Not measured: there is no entry.")
+    if trail.problem:
+        found = [Deviation(source="", sentence=trail.problem)]
+        return over_whole(TRAIL, judged(evidence, found), "The chain of the audit trail is broken.")
+    summary = f"{plural(trail.entry_count, 'entry', 'entries')} to the end of the period, each fits the one before."
+    return over_whole(TRAIL, judged(evidence, ()), summary)
+
+
+def _access(facts: PeriodFacts) -> ControlResult:
+    changes = sum(1 for item in facts.actions if item.action.startswith(_ACCESS))
+    evidence = (("people with a role", facts.people), ("changes of access", changes))
+    why = "reviews of access are not recorded here"
+    return over_whole(ACCESS, unmeasured("", why, evidence), f"Not measured: {why}.")
