@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 
 from shared.domain.anomaly import (
     NUMERIC_RULES,
@@ -19,8 +20,9 @@ from shared.domain.proof import Severity
 from shared.domain.robust import Expectation, Value, expect
 from shared.units import format_bytes, format_duration
 
-# After so many backups at an acknowledged level, the old level is no longer normal.
-_STILL_SETTLING = 3
+# For so many backups after an acknowledgement both levels are normal: it may have been a single event, and weekends
+# may lie between the two. Then the middle of the newest ones says which level it is.
+_STILL_SETTLING = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +133,8 @@ def _baselines(series: Sequence[Value], episodes: Sequence[Episode]) -> list[lis
             continue
         shift = _log(episode.found_value) - _log(episode.expected_value)
         since = inside + after
-        if _returned(since, episode):
-            usual = before + [item for item in since if not _is_near(item, episode)]
+        if len(since) > _STILL_SETTLING and _returned(since, episode):
+            usual = before + [item for item in since if not _is_near(item.value, episode)]
             continue
         settling = before + after if len(since) <= _STILL_SETTLING else None
         usual = [Value(item.at, item.value + shift) for item in before] + since
@@ -144,13 +146,13 @@ def _is_over(episode: Episode, item: Value) -> bool:
 
 
 def _returned(since: Sequence[Value], episode: Episode) -> bool:
-    """Whether the newest value lies nearer the old level than the acknowledged one."""
-    return bool(since) and not _is_near(since[-1], episode)
+    """Whether the newest values lie nearer the old level than the acknowledged one."""
+    return not _is_near(median(item.value for item in since[-_STILL_SETTLING:]), episode)
 
 
-def _is_near(item: Value, episode: Episode) -> bool:
+def _is_near(value: float, episode: Episode) -> bool:
     old, new = _log(episode.expected_value or 0), _log(episode.found_value or 0)
-    return abs(item.value - new) <= abs(item.value - old)
+    return abs(value - new) <= abs(value - old)
 
 
 def _is_normal(measure: _Measure, value: float, policy: AnomalyPolicy, expected: Expectation) -> bool:

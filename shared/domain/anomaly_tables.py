@@ -22,6 +22,7 @@ from shared.domain.anomaly import (
     TableCount,
 )
 from shared.domain.proof import Severity
+from shared.domain.robust import MAD_TO_DEVIATION
 
 # A change of rows within so many of its square roots is chance in a small table.
 _CHANCE = 2.0
@@ -31,6 +32,19 @@ _BUSY_ROWS = 10
 _RECENT = 7
 # A table that did this so often before does it by habit.
 _HABIT = 2
+# From so many backups on the habits of a table are known; steps within so many deviations are its way.
+_HABIT_POINTS = 4
+_RESTLESS_WIDTH = 3.0
+# Before that, only the loss of most of so many rows, or of a good part of so many, asks for a look.
+_FEW_ROWS = 20
+_SOME_ROWS = 100
+_MANY_ROWS = 1000
+_MOST = 0.75
+# A table with fewer rows that goes up and down like this is a queue; its losses are for the record.
+_QUEUE_ROWS = 50
+_QUEUE_RESTLESS = 0.3
+# Stands for no rows where a logarithm is taken.
+_SOME = 0.5
 _CALM_POINTS = 5
 _MANY_NEW_ROWS = 1000
 _NAMES_SHOWN = 5
@@ -47,11 +61,13 @@ class _Past:
     """What is known of one table before.
 
     Attributes:
-        counts: Its rows in earlier backups as far as they are normal, oldest first.
+        counts: Its rows in earlier backups at the level that is normal now, oldest first.
+        habit: Its rows in earlier backups whatever their level, but for those that were odd.
         kept_rows: The rows that were expected when an anomaly of it began that nobody has looked at yet.
     """
 
     counts: tuple[_Count, ...]
+    habit: tuple[_Count, ...]
     kept_rows: float | None = None
 
     @property
@@ -62,6 +78,34 @@ class _Past:
         if not self.counts:
             return None
         return max(float(self.counts[-1].rows), median(count.rows for count in self.counts[-_RECENT:]))
+
+    @property
+    def middle(self) -> float:
+        """The middle of its rows, whatever their level; 0 where nothing is known."""
+        return float(median(count.rows for count in self.habit)) if self.habit else 0.0
+
+    def is_sure(self, usual: float, rows: int) -> bool:
+        """Whether enough is known of the table, or enough of it is lost, to ask for a look."""
+        if self.kept_rows is not None:
+            return True
+        if len(self.habit) >= _HABIT_POINTS:
+            return self.middle >= _QUEUE_ROWS or _restless(self.habit) <= _QUEUE_RESTLESS
+        enough = _FEW_ROWS if rows == 0 else _SOME_ROWS if rows <= usual * (1 - _MOST) else _MANY_ROWS
+        return usual >= enough
+
+    def is_usual_step(self, rows: int, policy: AnomalyPolicy) -> bool:
+        """Whether the table goes up and down like this by habit; nobody knows before there are a few backups."""
+        if self.kept_rows is not None or len(self.habit) < _HABIT_POINTS:
+            return False
+        step = math.log(max(rows, _SOME) / max(self.middle, _SOME))
+        if abs(step) <= _RESTLESS_WIDTH * _restless(self.habit):
+            return True
+        if step > 0:
+            return _rises(self.habit, 1 + policy.table_grown) >= _HABIT
+        # The newest two are left out, so that going down in two steps is no habit yet.
+        least = min(count.rows for count in self.habit[:-2])
+        kept = 1 - policy.table_shrunk
+        return rows >= least * kept or _falls(self.habit, kept) >= _HABIT
 
 
 def detect_tables(history: History, subject: Subject, policy: AnomalyPolicy) -> list[Anomaly]:
@@ -108,16 +152,24 @@ def _pasts(history: History, subject: Subject) -> dict[str, _Past]:
 
 
 def _past(counts: Sequence[_Count], episodes: Sequence[Episode]) -> _Past:
-    usual = list(counts)
+    usual, habit = list(counts), list(counts)
     for episode in sorted(episodes, key=lambda episode: episode.started_at):
         begin, end = episode.started_at, episode.closed_at
         if episode.acknowledged_at is not None:
             usual = [count for count in usual if count.at >= begin]
         elif end is None:
-            return _Past(counts=tuple(usual), kept_rows=episode.expected_value)
+            return _Past(counts=tuple(usual), habit=tuple(habit), kept_rows=episode.expected_value)
         else:
             usual = [count for count in usual if not begin <= count.at < end]
-    return _Past(counts=tuple(usual))
+            habit = [count for count in habit if not begin <= count.at < end]
+    return _Past(counts=tuple(usual), habit=tuple(habit))
+
+
+def _restless(counts: Sequence[_Count]) -> float:
+    """Return how far the rows usually go from one backup to the next, as a robust deviation of their logarithms."""
+    steps = [math.log(max(after.rows, _SOME) / max(before.rows, _SOME)) for before, after in pairwise(counts)]
+    middle = median(steps)
+    return median(abs(step - middle) for step in steps) * MAD_TO_DEVIATION
 
 
 def _changed(name: str, rows: int, past: _Past, subject: Subject, policy: AnomalyPolicy) -> Anomaly | None:
@@ -132,34 +184,42 @@ def _changed(name: str, rows: int, past: _Past, subject: Subject, policy: Anomal
 
 
 def _empty(name: str, usual: float, past: _Past, subject: Subject, policy: AnomalyPolicy) -> Anomaly | None:
-    rows = {count.rows for count in past.counts}
-    comes_and_goes = len(rows) > 1 and usual < _BUSY_ROWS
-    if past.kept_rows is None and (0 in rows or comes_and_goes):
+    rows = {count.rows for count in past.habit}
+    comes_and_goes = 0 in rows or (len(rows) > 1 and past.middle < _BUSY_ROWS)
+    if past.kept_rows is None and comes_and_goes:
+        return None
+    if past.is_usual_step(0, policy):
         return None
     sentence = f"{name} is empty; it had {_rows(usual)}"
-    return _anomaly(Rule.TABLE_EMPTY, name, sentence, usual, 0, subject, policy)
+    anomaly = _anomaly(Rule.TABLE_EMPTY, name, sentence, usual, 0, subject, policy)
+    return _for_the_record(anomaly, unless=past.is_sure(usual, 0))
 
 
 def _shrunk(name: str, rows: int, usual: float, past: _Past, subject: Subject, policy: AnomalyPolicy) -> Anomaly | None:
     kept = 1 - policy.table_shrunk
     if rows >= usual * kept or usual - rows < _CHANCE * math.sqrt(usual):
         return None
-    if past.kept_rows is None and _falls(past.counts, kept) >= _HABIT:
+    if past.is_usual_step(rows, policy):
         return None
     sentence = f"{name} has {_rows(rows)}, {_percent(1 - rows / usual)} fewer than the {usual:,.0f} before"
-    return _anomaly(Rule.TABLE_SHRUNK, name, sentence, usual, rows, subject, policy)
+    anomaly = _anomaly(Rule.TABLE_SHRUNK, name, sentence, usual, rows, subject, policy)
+    return _for_the_record(anomaly, unless=past.is_sure(usual, rows))
 
 
 def _grown(name: str, rows: int, usual: float, past: _Past, subject: Subject, policy: AnomalyPolicy) -> Anomaly | None:
     factor = 1 + policy.table_grown
     if rows < usual * factor or rows - usual < _CHANCE * _CHANCE * math.sqrt(usual):
         return None
-    if past.kept_rows is None and _rises(past.counts, factor) >= _HABIT:
+    if past.is_usual_step(rows, policy):
         return None
     is_sure = past.kept_rows is not None or (len(past.counts) >= _CALM_POINTS and rows - usual >= _MANY_NEW_ROWS)
     sentence = f"{name} has {_rows(rows)}, {rows / usual:.1f} times the {usual:,.0f} before"
     anomaly = _anomaly(Rule.TABLE_GROWN, name, sentence, usual, rows, subject, policy)
-    return anomaly if is_sure or anomaly is None else replace(anomaly, severity=Severity.INFO)
+    return _for_the_record(anomaly, unless=is_sure)
+
+
+def _for_the_record(anomaly: Anomaly | None, *, unless: bool) -> Anomaly | None:
+    return anomaly if unless or anomaly is None else replace(anomaly, severity=Severity.INFO)
 
 
 def _dropped(name: str, past: _Past, subject: Subject, policy: AnomalyPolicy) -> Anomaly | None:

@@ -4,6 +4,7 @@ import math
 import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -95,7 +96,7 @@ def test_scaling_all_sizes_changes_nothing(factor: float, seed: int, change: flo
         ({"seconds": 650.0}, set()),
     ],
 )
-def test_each_rule_finds_its_incident_and_no_other(change: dict[str, float], rules: set[str]) -> None:
+def test_each_rule_finds_its_incident_and_no_other(change: dict[str, Any], rules: set[str]) -> None:
     points = [point(day, dumped_bytes=10e9 * (1 + 0.002 * (day % 3))) for day in range(20)]
     assert found(points, point(20, **change)) == rules
 

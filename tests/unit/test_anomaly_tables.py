@@ -56,7 +56,7 @@ def episode(rule: Rule, day: int, expected: float, seen: float, *, known: bool =
         (1000, 499, "table-shrunk"),
         (1000, 2000, "table-grown"),
         (1000, 500, None),
-        (1000, 1999, None),
+        (1000, 1899, None),
         (4, 1, None),  # chance in so small a table
         (3, 9, None),
         (0, 1000, None),
@@ -106,6 +106,23 @@ def test_queue_that_runs_empty_now_and_then_raises_nothing() -> None:
     assert found(small, {"a": 0}) == set()
     constant = tables_history({"a": 3}, {"a": 3}, {"a": 3})
     assert found(constant, {"a": 0}) == {("table-empty", "public.a")}
+
+
+def test_loss_in_a_small_or_restless_table_is_only_for_the_record() -> None:
+    queue = tables_history(*[{"a": rows} for rows in (14, 3, 30, 8, 22, 11)])
+    assert found(queue, {"a": 0}, warnings_only=True) == set()
+    assert found(tables_history({"a": 150}), {"a": 60}, warnings_only=True) == set()
+    assert found(tables_history({"a": 150}), {"a": 60}) == {("table-shrunk", "public.a")}
+    for rows in (0, 15):
+        assert len(found(tables_history({"a": 150}), {"a": rows}, warnings_only=True)) == 1
+    steady = tables_history(*[{"a": 30}] * 5)
+    assert found(steady, {"a": 0}, warnings_only=True) == {("table-empty", "public.a")}
+
+
+def test_restless_table_may_fall_as_far_as_it_always_does() -> None:
+    sessions = tables_history(*[{"a": rows} for rows in (400, 900, 350, 800, 500, 1000)])
+    assert found(sessions, {"a": 380}) == set()
+    assert found(sessions, {"a": 20}, warnings_only=True) == {("table-shrunk", "public.a")}
 
 
 def test_table_that_shrinks_by_habit_is_left_alone_and_one_time_is_not_a_habit() -> None:
