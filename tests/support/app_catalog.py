@@ -1,5 +1,6 @@
 """A catalog with a story for the app's tests: written by the catalog's own writers, the same every time."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.catalog.engine import Catalog, open_catalog
+from shared.clock import utc_now
 from shared.config.load import Config, load_config
 from shared.domain.backup import BackupKind
 from shared.domain.manifest import Manifest
@@ -112,18 +114,50 @@ def _prove_some(catalog: Catalog, now: datetime) -> None:
 
 
 @pytest.fixture
-def app_config(tmp_path: Path) -> Config:
+def app_config(tmp_path: Path, _sqlite_template: Path) -> Config:
     """A configuration whose catalog is empty and up to date."""
     config = write_app_config(tmp_path)
-    open_catalog(config.catalog_url).close()
+    shutil.copy(_sqlite_template, _file_of(config))
     return config
 
 
 @pytest.fixture
-def story(app_config: Config) -> Iterator[Catalog]:
+def story(app_config: Config, _story_template: Path) -> Iterator[Catalog]:
     """The same with the story in it, told up to the present."""
-    from shared.clock import utc_now
-
+    shutil.copy(_story_template, _file_of(app_config))
     with open_catalog(app_config.catalog_url, actor="ops@site") as catalog:
-        fill(catalog, utc_now())
+        catalog.register_source("warehouse", "postgres", utc_now())
         yield catalog
+
+
+@pytest.fixture(scope="session")
+def _story_template(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> Path:
+    path = tmp_path_factory.mktemp("story") / "catalog.db"
+    shutil.copy(_sqlite_template, path)
+    with open_catalog(f"sqlite:///{path}", actor="ops@site") as catalog:
+        fill(catalog, utc_now())
+    return path
+
+
+def _file_of(config: Config) -> Path:
+    return Path(config.catalog_url.removeprefix("sqlite:///"))
+
+
+# What somebody may have put into a name, a reason or an error.
+PAYLOADS = (
+    "<script>document.title='owned'</script>",
+    "<img src=x onerror=\"document.title='owned'\">",
+    "![x](http://outside.example/pixel.png)",
+    "[click me](http://outside.example/)",
+    "<http://outside.example/>",
+    "http://outside.example/ www.outside.example mail@outside.example",
+    ":red-badge[SAFE] :material/verified: :blue[all good]",
+    "$\\href{http://outside.example}{x}$",
+    "# Heading\n\n- list\n\n| a | b |\n|---|---|\n| 1 | 2 |",
+    "`` code `` ``` fence",
+    "abc\u202egnp.exe \u2066hidden\u2069 zero\u200bwidth",
+    "javascript:alert(1)",
+    "\x00\x1b[31mred",
+    "</table><h1>Safe</h1>",
+    "&lt;script&gt; &#60;b&#62;",
+)

@@ -1,0 +1,61 @@
+"""Text from outside stays text: whatever a database, a person or an attacker wrote."""
+
+import pytest
+
+from monitor_app.components.strip import DayState, StripRow, strip_html
+from monitor_app.components.text import ago, count, esc, free, html_text, instant, plain, span, zone
+from tests.support.app_catalog import PAYLOADS
+from tests.support.catalogs import NOW
+
+SPECIAL = set("<>&\"'`*_[](){}#+-.!|:~$\\/@^=")
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_escaped_text_holds_no_sign_that_markdown_or_html_reads(payload: str) -> None:
+    escaped = esc(payload)
+    outside_entities = [part.partition(";")[2] if ";" in part else part for part in escaped.split("&#")]
+    assert not SPECIAL & set("".join(outside_entities))
+    assert "\n" not in escaped
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_free_text_is_one_code_span(payload: str) -> None:
+    shown = free(payload)
+    assert shown.startswith("`` ")
+    assert shown.endswith(" ``")
+    assert "`" not in shown[3:-3]
+    assert "\n" not in shown
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_html_text_opens_no_element_and_ends_no_attribute(payload: str) -> None:
+    assert not set("<>\"'") & set(html_text(payload))
+
+
+def test_marks_that_reorder_or_hide_text_are_shown_as_such() -> None:
+    assert plain("ab\u202egpj.exe") == "ab\ufffdgpj.exe"
+    assert plain("pay\u200bpal") == "pay\ufffdpal"
+    assert plain("a\x00b\x1b[31mc") == "a\ufffdb\ufffd[31mc"
+    assert plain("two\nlines\tand tab") == "two lines and tab"
+    assert len(plain("x" * 5000)) == 600
+
+
+def test_strip_escapes_names_and_says_each_row_in_words() -> None:
+    days = [NOW.date()]
+    page = strip_html([StripRow(name="<script>x</script>", days=(DayState.MISSING,))], days, caption="<b>")
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert "1 bad of 1 days: 21 Nov nothing arrived" in page
+
+
+def test_times_are_shown_in_the_viewers_zone_which_is_named() -> None:
+    assert instant(NOW, zone("Europe/Berlin")) == "2026-11-21 03:00 CET"
+    assert instant(NOW, zone("Not/AZone")) == "2026-11-21 02:00 UTC"
+    assert instant(NOW, zone("../../etc/passwd")) == "2026-11-21 02:00 UTC"
+    assert instant(None, zone(None)) == "never"
+
+
+def test_numbers_come_with_their_noun_and_one_unit() -> None:
+    assert [count(1, "backup"), count(1204, "backup")] == ["1 backup", "1,204 backups"]
+    assert [span(40), span(5400), span(98 * 3600), span(9 * 86400)] == ["40 s", "90 min", "98 h", "9 days"]
+    assert ago(NOW, NOW) == "0 s ago"
