@@ -23,6 +23,7 @@ COMMANDS = {
     "hold": "shared.cli.repository_commands:hold",
     "init": "shared.cli.setup_commands:init",
     "keys": "shared.cli.people_commands:keys",
+    "notify-test": "shared.cli.notice_commands:notify_test",
     "people": "shared.cli.people_commands:people",
     "rebuild-catalog": "shared.cli.repository_commands:rebuild_catalog",
     "release": "shared.cli.repository_commands:release",

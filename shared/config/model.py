@@ -7,11 +7,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from shared.config.anomalies_model import AnomaliesSection
+from shared.config.channels_model import ChannelName, ChannelSection
 from shared.config.prices_model import PricesSection, ReportsSection
 from shared.config.section import Bytes, Duration, Positive, Section
 from shared.config.values import CatalogUrl, DatabaseUrl, Recipient, RepositoryUrl
 from shared.config.watch_model import EscalationSection, WatchSection
 from shared.domain.backup import BackupKind
+from shared.domain.escalation import TIERS
 from shared.domain.manifest import Exclusion
 from shared.domain.schedule import Cron, parse_restore_test_schedule
 from shared.domain.source import (
@@ -268,8 +270,18 @@ class ConfigFile(Section):
     health: HealthSection = HealthSection()
     anomalies: AnomaliesSection = AnomaliesSection()
     app: AppSection = AppSection()
+    channels: dict[ChannelName, ChannelSection] = Field(default={})
     watch: WatchSection = WatchSection()
     escalation: EscalationSection = EscalationSection()
     prices: PricesSection = PricesSection()
     reports: ReportsSection = ReportsSection()
     sources: dict[str, SourceSection] = Field(default={})
+
+    @model_validator(mode="after")
+    def _escalation_names_channels(self) -> "ConfigFile":
+        for tier, names in zip(TIERS, self.escalation.channels(), strict=True):
+            unknown = [name for name in names if name not in self.channels]
+            if unknown:
+                known = f"known are {', '.join(self.channels)}" if self.channels else "there is none yet"
+                raise ValueError(f"escalation.{tier} names {unknown[0]!r}, which is no channel; {known}")
+        return self

@@ -10,6 +10,7 @@ from shared.config.references import is_reference
 
 _URL_WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^@\s]+@|\bpassword\s*=\s*\S", re.IGNORECASE)
 _PRIVATE_KEY = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY-----")
+_CHANNEL_URL = re.compile(r"channels\..+\.url")  # whoever has it can write to the channel
 _SECRET_NAMES = ("secret", "password", "token", "fingerprint_key")
 
 
@@ -33,4 +34,4 @@ def _is_plain_secret(key: str, text: str) -> bool:
     if not text or is_reference(text):
         return False
     is_named = any(name in key.rpartition(".")[2] for name in _SECRET_NAMES)
-    return bool(is_named or _URL_WITH_PASSWORD.search(text) or _PRIVATE_KEY.search(text))
+    return bool(is_named or _CHANNEL_URL.fullmatch(key) or _URL_WITH_PASSWORD.search(text) or _PRIVATE_KEY.search(text))

@@ -26,6 +26,12 @@ _OURS: dict[type[NotifyBase], type[NotifyBase]] = {
     NotifyJSON: WebhookService,
 }
 _SCHEME = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]{0,20})://")
+_EXAMPLES: dict[type[NotifyBase], str] = {
+    NotifyEmail: "mailtos://USER:PASSWORD@HOST:587/?mode=starttls&from=ADDRESS&to=ADDRESS",
+    NotifySlack: "https://hooks.slack.com/services/T.../B.../... as Slack shows it",
+    NotifyDiscord: "https://discord.com/api/webhooks/ID/TOKEN as Discord shows it",
+    NotifyJSON: "jsons://HOST/PATH",
+}
 _SOCKET_TIMEOUT_SHARE = 0.8
 """Of the whole time that a delivery may take, so that a silent server is noticed before the whole time is over."""
 
@@ -117,6 +123,6 @@ def _why(url: str) -> str:
 
 def _shape(kind: type[NotifyBase], scheme: str) -> str:
     templates: Iterable[str] = getattr(kind, "templates", ())
-    shapes = [template.replace("{schema}", scheme) for template in templates]
-    example = f"; it is written like {min(shapes, key=len)}" if shapes else ""
-    return f"it is not a valid {kind.service_name} URL{example} ({kind.setup_url})"
+    example = _EXAMPLES.get(kind) or min(templates, key=len, default="").replace("{schema}", scheme)
+    shown = f"; it is written like {example}" if example else ""
+    return f"{scheme}://*** is not a valid {kind.service_name} URL{shown} ({kind.setup_url})"

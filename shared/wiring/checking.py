@@ -29,6 +29,7 @@ from shared.postgres.preflight import check_source
 from shared.postgres.tools import choose_client, choose_server, find_unusable
 from shared.supabase.rules import unreadable_known
 from shared.units import counted
+from shared.wiring.channels import check_channels
 from shared.wiring.parts import Parts
 
 SCHEDULES_ENTRY_POINT = "goldcopy.schedules"
@@ -84,6 +85,7 @@ def check_everything(parts: Parts, sources: Sequence[str], now: datetime, on_pro
     report.ask("identity", "repository.identity", lambda: _identity(parts))
     report.findings += _plain_secrets(parts.config)
     report.findings += _unusable_tools(parts)
+    report.findings += check_channels(parts.config, report.ask)
     on_progress("check schedules", 0, None)
     _check_schedules(parts, report)
     if not sources:
