@@ -189,15 +189,19 @@ def _open(
 
 
 def _insert_once(connection: Connection, anomaly: Anomaly, now: datetime) -> AnomalyRow | None:
-    """Write an anomaly unless this very one is there already."""
+    """Write an anomaly unless this very one is there already; one that had ceased for a while is opened again."""
     cause: tuple[ColumnElement[bool], ...] = (
         ANOMALY.c.source == anomaly.source,
         ANOMALY.c.rule == anomaly.rule.value,
         ANOMALY.c.object_name == anomaly.object,
         ANOMALY.c.started_at == anomaly.started_at,
     )
-    if connection.execute(select(ANOMALY.c.id).where(*cause)).one_or_none():
-        return None
+    known = connection.execute(select(ANOMALY).where(*cause)).one_or_none()
+    if known is not None:
+        if known.closed_at is None or known.acknowledged_at is not None or anomaly.rule not in OVERDUE_RULES:
+            return None
+        connection.execute(update(ANOMALY).where(*cause).values(closed_at=None, closed_reason=""))
+        return read_anomaly(connection, known.id)
     values: dict[str, Any] = {name: getattr(anomaly, name) for name in _COPIED}
     values |= {
         "rule": anomaly.rule.value,

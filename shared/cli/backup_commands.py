@@ -34,6 +34,7 @@ def _backup_lines(document: dict[str, Any]) -> list[str]:
         f"  stored {stored}, of which new {new}; recovery point {document['recovery_point_at']}",
     ]
     lines += [f"  ! {printable(warning)}" for warning in document["warnings"]]
+    lines += [f"  ? {printable(sentence)}" for sentence in document["anomalies"]]
     lines += [
         f"  left out on purpose: {printable(item['object'])} ({printable(item['reason'])})"
         for item in document["excluded"]

@@ -262,3 +262,6 @@ def test_run_that_never_ended_is_found_and_closed(catalog: Catalog) -> None:
     catalog.heartbeat(run, NOW + timedelta(hours=1))
     (closed,) = look_at_clock(catalog, [source], NOW + timedelta(hours=1)).closed
     assert closed.id == row.id
+    (again,) = look_at_clock(catalog, [source], NOW + timedelta(hours=2)).opened
+    assert again.id == row.id
+    assert again.is_open
