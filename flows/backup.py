@@ -12,7 +12,15 @@ from flows.fan_out import fail_unless_good, publish, run_for_each
 from flows.progress import progress_artifact
 from flows.restore_testing import COLUMNS as TEST_COLUMNS
 from flows.restore_testing import restore_test
-from flows.support import ensure_slots, note_lost_runs, open_workspace, run_reference, source_slot, step
+from flows.support import (
+    ensure_slots,
+    note_lost_runs,
+    open_workspace,
+    run_reference,
+    source_slot,
+    step,
+    tell_people,
+)
 from shared.clock import utc_now
 from shared.domain.backup import BackupKind
 
@@ -95,4 +103,5 @@ def backup(source: str | None = None, kind: BackupKind = BackupKind.MANUAL, reas
     )
     if tests:
         publish("Restore tests after the backup", tests, TEST_COLUMNS, key="restore-tests")
+    tell_people()
     fail_unless_good([*results, *tests])

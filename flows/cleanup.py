@@ -5,7 +5,7 @@ from prefect import flow
 from flows.artifacts import Document
 from flows.fan_out import fail_unless_good, publish, run_for_each
 from flows.progress import progress_artifact
-from flows.support import note_lost_runs, open_workspace, step
+from flows.support import note_lost_runs, open_workspace, step, tell_people
 
 TIMEOUT_SECONDS = 6 * 3600
 COLUMNS = {"kept": "Kept", "expired": "Expired", "freed_bytes": "Freed"}
@@ -35,4 +35,5 @@ def cleanup(source: str | None = None, dry_run: bool = False) -> None:  # noqa: 
     subject = source or "all sources"
     results = run_for_each(clean_up, {subject: {"source": source, "dry_run": dry_run}}, at_once=1)
     publish("Cleanup (dry run)" if dry_run else "Cleanup", results, COLUMNS, key="cleanup")
+    tell_people()
     fail_unless_good(results)

@@ -8,7 +8,7 @@ from prefect import flow
 from flows.artifacts import Document
 from flows.fan_out import fail_unless_good, publish, run_for_each
 from flows.progress import progress_artifact
-from flows.support import note_lost_runs, open_workspace, step
+from flows.support import note_lost_runs, open_workspace, step, tell_people
 from shared.clock import utc_now
 
 TIMEOUT_SECONDS = 24 * 3600
@@ -76,4 +76,5 @@ def restore_testing(source: str | None = None, pick: Pick = Pick.NEWEST) -> None
         restore_test, {subject: {"which": subject, "pick": chosen} for subject in subjects}, at_once=1
     )
     publish("Restore tests", results, COLUMNS, key="restore-tests")
+    tell_people()
     fail_unless_good(results)

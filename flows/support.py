@@ -61,7 +61,9 @@ step: Callable[..., Any] = partial(
 
 def note_lost_runs(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - called by keyword
     """Close catalog runs whose process is gone; the worker calls this in a fresh process after a crash."""
-    note_lost_runs_now(str(config_of_worker()), logging.getLogger(__name__).info)
+    config = str(config_of_worker())
+    note_lost_runs_now(config, logging.getLogger(__name__).info)
+    tell_people(config)
 
 
 def note_lost_runs_now(config: str, say: Callable[[str], None]) -> None:
@@ -72,6 +74,18 @@ def note_lost_runs_now(config: str, say: Callable[[str], None]) -> None:
                 say(f"closed in the catalog: {line}")
     except GoldcopyError as error:
         say(f"the catalog could not be reconciled: {error}")
+
+
+def tell_people(config: str | None = None) -> None:
+    """Let people hear at once of what a run did; the next watch tells them otherwise, so nothing here fails a run."""
+    log = logging.getLogger(__name__)
+    try:
+        with open_workspace(config) as workspace:
+            workspace.watch()
+    except GoldcopyError as error:
+        log.warning("people could not be told now, the next watch does it: %s", error)
+    except Exception as error:  # noqa: BLE001 - a good run must not fail because of a notice
+        log.warning("people could not be told now, the next watch does it (%s)", type(error).__name__)
 
 
 def run_reference() -> str:

@@ -5,7 +5,7 @@ from prefect import flow
 from flows.artifacts import Document
 from flows.fan_out import fail_unless_good, publish, run_for_each
 from flows.progress import progress_artifact
-from flows.support import note_lost_runs, open_workspace, step
+from flows.support import note_lost_runs, open_workspace, step, tell_people
 
 TIMEOUT_SECONDS = 24 * 3600
 COLUMNS = {"objects_checked": "Objects read", "bytes_checked": "Bytes read", "findings": "Findings"}
@@ -34,4 +34,5 @@ def verify(backup_ids: list[str] | None = None) -> None:
     subject = ", ".join(backup_ids) if backup_ids else "all backups"
     results = run_for_each(verify_stored_bytes, {subject: {"backup_ids": backup_ids or None}}, at_once=1)
     publish("Verify", results, COLUMNS, key="verify")
+    tell_people()
     fail_unless_good(results)

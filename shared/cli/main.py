@@ -14,6 +14,7 @@ from shared.config.load import TRACEBACK_VARIABLE, wants_traceback
 from shared.errors import GoldcopyError, Interrupted, UsageProblem
 
 COMMANDS = {
+    "ack": "shared.cli.watch_commands:ack",
     "audit": "shared.cli.repository_commands:audit",
     "backup": "shared.cli.backup_commands:backup",
     "backups": "shared.cli.backup_commands:backups",
@@ -21,6 +22,7 @@ COMMANDS = {
     "cleanup": "shared.cli.repository_commands:cleanup",
     "demo": "shared.cli.demo_command:demo",
     "hold": "shared.cli.repository_commands:hold",
+    "incidents": "shared.cli.watch_commands:incidents",
     "init": "shared.cli.setup_commands:init",
     "keys": "shared.cli.people_commands:keys",
     "notify-test": "shared.cli.notice_commands:notify_test",
@@ -32,6 +34,7 @@ COMMANDS = {
     "show": "shared.cli.backup_commands:show",
     "tools": "shared.cli.setup_commands:tools",
     "verify": "shared.cli.repository_commands:verify",
+    "watch": "shared.cli.watch_commands:watch",
 }
 ENTRY_POINT_GROUP = "goldcopy.commands"
 

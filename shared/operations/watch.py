@@ -14,11 +14,11 @@ from shared.catalog.engine import Catalog
 from shared.catalog.watch_conversion import reason_documents
 from shared.catalog.watch_records import OutboxNotice, WatchRecord, WatchResult
 from shared.domain.calendar_notices import due_period, period_before
-from shared.domain.channel import Channel
+from shared.domain.channel import Channel, DeliveryState
 from shared.domain.channel_health import CHANNEL_FAILED, ChannelFailures, channel_reason
 from shared.domain.health import Health
 from shared.domain.health_reason import Colour, Reason, worst, worst_first
-from shared.domain.notice import Notice
+from shared.domain.notice import Notice, NoticeSeverity
 from shared.domain.notice_digest import canary
 from shared.domain.notice_health import channel_failed
 from shared.domain.notice_words import Protection
@@ -51,7 +51,8 @@ class WatchPlace:
         policy: How people are told.
         read_healths: Judges every source for an instant.
         send: Sends one notice to one channel, in bounded time.
-        system_reasons: What is wrong with Goldcopy itself, as far as the caller knows: its worker, its scheduler.
+        system_reasons: What is wrong with whoever fires schedules; None where nobody asked, then what was found last
+            counts.
         app_url: Where the app is reached; empty where there is none.
         digest: When the digest is told; None for never.
         canary: When every channel is proven; None for never.
@@ -64,7 +65,7 @@ class WatchPlace:
     policy: WatchPolicy
     read_healths: Callable[[datetime], Sequence[Health]]
     send: Send
-    system_reasons: tuple[Reason, ...] = ()
+    system_reasons: tuple[Reason, ...] | None = None
     app_url: str = ""
     digest: Cron | None = None
     canary: Cron | None = None
@@ -90,6 +91,13 @@ class WatchReport:
     notices: tuple[Notice, ...]
     sent: tuple[Sent, ...]
     lost_runs: tuple[str, ...]
+
+    @property
+    def unheard(self) -> tuple[Notice, ...]:
+        """Critical notices of this look that reached nobody."""
+        heard = {item.notice_key for item in self.sent if item.result.state is DeliveryState.DELIVERED}
+        critical = (notice for notice in self.notices if notice.severity is NoticeSeverity.CRITICAL)
+        return tuple(notice for notice in critical if notice.key not in heard)
 
     def document(self) -> dict[str, Any]:
         """Return it in JSON's own types."""
@@ -219,11 +227,18 @@ class _Look:
         ]
 
     def _looks(self, broken: Iterable[ChannelFailures]) -> dict[str, Look]:
-        reasons = worst_first((*self._place.system_reasons, *map(channel_reason, broken)))
+        reasons = worst_first((*self._system_reasons(), *map(channel_reason, broken)))
         system = Look(colour=worst([*(reason.colour for reason in reasons), Colour.GREEN]), reasons=reasons)
         return {SYSTEM: system} | {
             item.source: Look(colour=item.colour, reasons=item.reasons) for item in self._healths
         }
+
+    def _system_reasons(self) -> tuple[Reason, ...]:
+        """Return what is wrong with the system besides its channels; where nobody asked, what was found last."""
+        if self._place.system_reasons is not None:
+            return self._place.system_reasons
+        known = (item.reasons for item in self._record.incidents if item.source == SYSTEM and item.is_open)
+        return tuple(reason for reasons in known for reason in reasons if reason.code != CHANNEL_FAILED)
 
     def _news(self, plan: WatchPlan) -> Iterable[OutboxNotice]:
         for group in plan.news:

@@ -5,6 +5,7 @@ commits, whatever clocks say. So nothing is missed and nothing is read twice.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -27,12 +28,12 @@ from shared.domain.notice_texts import (
     restore_test_passed,
 )
 from shared.domain.notice_words import Protection
-from shared.domain.proof import Outcome, Severity
+from shared.domain.proof import Finding, Outcome, Severity
 from shared.domain.schedule import Cron
 from shared.domain.source import Objectives, Source
 from shared.domain.watch_plan import Event
 from shared.domain.watch_texts import Words
-from shared.errors import BackupUnknown
+from shared.errors import BackupUnknown, RetentionRefused, SourceUnreachable, StoreRefused, StoreUnreachable
 
 CLEANUP_REFUSED = "cleanup.refused"
 """Action of the audit entry that says that a cleanup did not do what the policy would let it."""
@@ -41,6 +42,11 @@ CLEANUP_REFUSED = "cleanup.refused"
 ENTRIES_AT_ONCE = 5000
 _LOOKED_BACK = 20
 _FAILURE = frozenset({ReasonCode.LAST_RUN_FAILED.value, ReasonCode.RUN_LOST.value})
+_FAILURES_OF_PLACES = {
+    SourceUnreachable.code: ReasonCode.PROVIDER_OUTAGE,
+    StoreUnreachable.code: ReasonCode.REPOSITORY_UNREACHABLE,
+    StoreRefused.code: ReasonCode.REPOSITORY_UNREACHABLE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +139,10 @@ class EventReader:
             next_try_at=next_at,
             links=self.words.links(row.source),
         )
-        yield Event(notice=notice, causes=_FAILURE, cause=str(row.error_code or ""))
+        place = _FAILURES_OF_PLACES.get(row.error_code or 0)
+        yield Event(
+            notice=notice, causes=_FAILURE | ({place.value} if place else set()), cause=str(row.error_code or "")
+        )
 
     def _restore_test(self, entry: AuditRow) -> Iterator[Event]:
         wanted = entry.details.get("restore_test")
@@ -196,6 +205,41 @@ class EventReader:
     def _protection(self, source: str) -> Protection:
         found = self.words.protections.get(source)
         return found or Protection(newest_at=None, proven_at=None, rpo=self._objectives(source).rpo)
+
+
+@contextmanager
+def noting_refusals(catalog: Catalog, source: str | None, *, now: Callable[[], datetime]) -> Iterator[list[Finding]]:
+    """Record in the audit trail, for the watch to tell of it, that a cleanup did not do what the policy would let it.
+
+    Args:
+        catalog: Where the trail is.
+        source: Whose backups are cleaned up; None for all.
+        now: Clock, aware UTC.
+
+    Yields:
+        A list to put the findings of the cleanup into; errors among them are refusals.
+    """
+    findings: list[Finding] = []
+    try:
+        yield findings
+    except RetentionRefused as error:
+        _note_refusal(catalog, source or "", error.message, error.hint, now())
+        raise
+    for finding in findings:
+        if finding.severity is Severity.ERROR:
+            _note_refusal(catalog, _source_of(finding.object), finding.message, finding.hint, now())
+
+
+def _note_refusal(catalog: Catalog, source: str, reason: str, hint: str, now: datetime) -> None:
+    catalog.append_audit(
+        actor=catalog.actor, action=CLEANUP_REFUSED, object_name=source, reason=reason, details={"hint": hint}, now=now
+    )
+
+
+def _source_of(name: str) -> str:
+    """Return the source of a stored object's key; another name is a source's own."""
+    parts = name.split("/")
+    return parts[1] if parts[0] == "sources" and len(parts) > 1 else name
 
 
 def _backup_end(row: BackupRow, now: datetime) -> BackupEnd:

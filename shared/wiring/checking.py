@@ -31,6 +31,7 @@ from shared.supabase.rules import unreadable_known
 from shared.units import counted
 from shared.wiring.channels import check_channels
 from shared.wiring.parts import Parts
+from shared.wiring.watching import check_dead_mans_switch
 
 SCHEDULES_ENTRY_POINT = "goldcopy.schedules"
 _PASSING = (SourceUnreachable, StoreUnreachable)
@@ -86,6 +87,7 @@ def check_everything(parts: Parts, sources: Sequence[str], now: datetime, on_pro
     report.findings += _plain_secrets(parts.config)
     report.findings += _unusable_tools(parts)
     report.findings += check_channels(parts.config, report.ask)
+    report.findings += check_dead_mans_switch(parts, report.ask)
     on_progress("check schedules", 0, None)
     _check_schedules(parts, report)
     if not sources:

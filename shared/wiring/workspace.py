@@ -11,9 +11,11 @@ from shared.catalog.records import BackupRow
 from shared.clock import utc_now
 from shared.config.load import load_config
 from shared.domain.backup import BackupKind, BackupStatus
+from shared.domain.health_reason import Reason
 from shared.domain.restore_testing import Pick, choose_backup
 from shared.domain.source import Source
 from shared.errors import BackupUnknown, ConfigInvalid, StoreProblem, UsageProblem
+from shared.operations.acknowledging import acknowledge
 from shared.operations.audit import AuditResult, run_audit
 from shared.operations.backup import BackupPlace, BackupRequest, BackupResult, find_earlier_result, run_backup
 from shared.operations.cleanup import CleanupResult, run_cleanup
@@ -24,10 +26,13 @@ from shared.operations.rebuild import RebuildResult, rebuild_catalog
 from shared.operations.restore import RestorePlace, RestoreReport, RestoreRequest, run_restore
 from shared.operations.restore_testing import RestoreTestPlace, RestoreTestReport, RestoreTestRequest, run_restore_test
 from shared.operations.verify import VerifyResult, run_verify
+from shared.operations.watch import WatchReport
+from shared.operations.watch_events import noting_refusals
 from shared.postgres.checks import load_checks
 from shared.postgres.scratch_places import clear_leftovers
 from shared.wiring.checking import check_everything
 from shared.wiring.parts import Parts
+from shared.wiring.watching import incident_documents, watch
 
 
 @contextmanager
@@ -161,15 +166,18 @@ class Workspace:
         self, source: str | None = None, *, dry_run: bool = False, on_progress: OnProgress = no_progress
     ) -> CleanupResult:
         """Expire what the policy lets go, of one source or of all."""
-        return run_cleanup(
-            self._parts.repository(),
-            self._parts.catalog,
-            self.sources,
-            now=utc_now,
-            only=None if source is None else [source],
-            dry_run=dry_run,
-            on_progress=on_progress,
-        )
+        with noting_refusals(self._parts.catalog, source, now=utc_now) as refusals:
+            result = run_cleanup(
+                self._parts.repository(),
+                self._parts.catalog,
+                self.sources,
+                now=utc_now,
+                only=None if source is None else [source],
+                dry_run=dry_run,
+                on_progress=on_progress,
+            )
+            refusals.extend(() if dry_run else result.findings)
+        return result
 
     def restore(
         self,
@@ -242,6 +250,23 @@ class Workspace:
     def check(self, source: str | None = None, *, on_progress: OnProgress = no_progress) -> dict[str, Any]:
         """Preflight of everything the configuration names, or of one source."""
         return check_everything(self._parts, [source] if source else sorted(self.sources), utc_now(), on_progress)
+
+    def watch(self, system_reasons: Sequence[Reason] | None = None) -> WatchReport:
+        """Look at everything once and tell people.
+
+        Args:
+            system_reasons: What is wrong with whoever fires schedules; None where nobody asked.
+        """
+        return watch(self._parts, system_reasons, utc_now)
+
+    def acknowledge(self, subject: str, reason: str, by: str | None = None) -> dict[str, Any]:
+        """Say that somebody is at a source, an incident, a reason, the system or an anomaly."""
+        catalog = self._parts.catalog
+        return acknowledge(catalog, subject, by=by or catalog.actor, reason=reason, now=utc_now()).document()
+
+    def list_incidents(self, source: str | None = None, *, open_only: bool = True) -> dict[str, Any]:
+        """Return incidents, newest first."""
+        return {"incidents": incident_documents(self._parts, source, open_only=open_only, now=utc_now())}
 
     def _backup(self, prefix: str) -> BackupRow:
         return self._parts.catalog.find_backup(prefix)

@@ -137,6 +137,13 @@ class FakeWorkspace:
         self._work("restore", backup_id, on_progress)
         return FakeResult({"outcome": "passed", "tables_restored": 7, "duration_seconds": 2.0, "findings": []})
 
+    def watch(self, system_reasons: Sequence[object] | None = None) -> FakeResult:
+        self._note("watch", reasons=len(system_reasons or ()))
+        self._work("watch", "watch", lambda *_: None)
+        return FakeResult(
+            {"transitions": [], "notices": self.told().get("notices", []), "deliveries": [], "lost_runs": []}
+        )
+
     def reconcile(self, now: datetime) -> list[str]:
         self._note("reconcile")
         return []
