@@ -88,11 +88,11 @@ class AppWriter:
         """
         values = {"actor": actor, "action": action, "object_name": object_name}
         with self._database.writing() as connection:
-            earlier = _command(connection, token, values)
+            earlier = find_command(connection, token, values)
             if earlier is not None:
                 return earlier
-            if not _insert_command(connection, {"token": token, **values, "asked_at": now}):
-                return _require_command(connection, token, values)
+            if not insert_command(connection, {"token": token, **values, "asked_at": now}):
+                return require_command(connection, token, values)
             append_entry(
                 connection,
                 actor=actor,
@@ -102,7 +102,7 @@ class AppWriter:
                 details=details,
                 now=now,
             )
-            return _require_command(connection, token, values)
+            return require_command(connection, token, values)
 
     def finish_command(self, token: str, result: dict[str, Any], now: datetime) -> None:
         """Record what a command came to; asked again it answers with this."""
@@ -131,12 +131,12 @@ class AppWriter:
         values = {"actor": actor, "action": "backup.log", "object_name": backup.source}
         row = asdict(backup) | {"place": cut(backup.place), "reason": cut(backup.reason)}
         with self._database.writing() as connection:
-            earlier = _command(connection, token, values)
+            earlier = find_command(connection, token, values)
             if earlier is not None:
                 return earlier
             begun = {"token": token, **values, "asked_at": now, "done_at": now, "result": {}}
-            if not _insert_command(connection, begun):
-                return _require_command(connection, token, values)
+            if not insert_command(connection, begun):
+                return require_command(connection, token, values)
             connection.execute(insert(MANUAL_BACKUP).values(**row, logged_by=actor, logged_at=now))
             details = {"place": row["place"], "stored_bytes": backup.stored_bytes, "taken_at": str(backup.taken_at)}
             append_entry(
@@ -148,10 +148,15 @@ class AppWriter:
                 details=details,
                 now=now,
             )
-            return _require_command(connection, token, values)
+            return require_command(connection, token, values)
 
 
-def _command(connection: Connection, token: str, values: dict[str, str]) -> CommandRecord | None:
+def find_command(connection: Connection, token: str, values: dict[str, str]) -> CommandRecord | None:
+    """Return the command with this token, or None.
+
+    Raises:
+        UsageProblem: The token was used for something else.
+    """
     row = connection.execute(select(COMMAND).where(COMMAND.c.token == token)).mappings().one_or_none()
     if row is None:
         return None
@@ -160,13 +165,14 @@ def _command(connection: Connection, token: str, values: dict[str, str]) -> Comm
     return simple_record(CommandRecord, row)
 
 
-def _require_command(connection: Connection, token: str, values: dict[str, str]) -> CommandRecord:
-    found = _command(connection, token, values)
+def require_command(connection: Connection, token: str, values: dict[str, str]) -> CommandRecord:
+    """Return the command with this token, which is there."""
+    found = find_command(connection, token, values)
     assert found is not None
     return found
 
 
-def _insert_command(connection: Connection, values: dict[str, Any]) -> bool:
+def insert_command(connection: Connection, values: dict[str, Any]) -> bool:
     """Insert; False where another process came first with the same token."""
     try:
         with connection.begin_nested():

@@ -26,6 +26,7 @@ from shared.catalog.migrate import migrate, require_current
 from shared.catalog.overdue_reader import OverdueReader
 from shared.catalog.reader import BackupReader
 from shared.catalog.reconciliation import Reconciliation
+from shared.catalog.restore_requests import RestoreRequests
 from shared.catalog.watch_reader import WatchReader
 from shared.catalog.watch_writer import WatchWriter
 from shared.catalog.writer import BackupWriter
@@ -48,6 +49,7 @@ class Catalog(
     DeliveryWriter,
     AppReader,
     AppWriter,
+    RestoreRequests,
 ):
     """The metadata store; safe to use from several threads and processes at once.
 

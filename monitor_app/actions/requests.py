@@ -1,0 +1,62 @@
+"""The command with which somebody asks for a restore; nothing is restored until somebody else says yes."""
+
+import re
+
+from monitor_app.actions.command import Done, Request, check, required, writing
+from monitor_app.site import Site
+from shared.catalog.restore_requests import ACTION, RestoreRequest
+from shared.clock import utc_now
+from shared.domain.backup import BackupStatus
+from shared.domain.person import Person, Role
+from shared.errors import UsageProblem
+
+MOST_TABLES = 100
+LONGEST_DESTINATION = 200
+_TABLE = re.compile(r"[^\s.]{1,63}\.[^\s.]{1,63}")
+_PASSWORD = re.compile(r"://[^/\s]*:[^/\s]*@|password\s*=", re.IGNORECASE)
+
+
+def ask_for_restore(site: Site, user: Person, token: str, request: RestoreRequest) -> Done:
+    """Ask for a restore.
+
+    Raises:
+        UsageProblem: Something is missing or cannot be, or the destination holds a password.
+        NotAllowed: It takes an operator.
+        BackupUnknown: There is no such backup.
+    """
+    _check(request)
+    check(
+        Request(
+            user=user,
+            needs=Role.OPERATOR,
+            token=token,
+            action=ACTION,
+            subject=request.backup_id,
+            reason=request.reason,
+        )
+    )
+    with writing(site, user) as catalog:
+        backup = catalog.backup(request.backup_id)
+        if backup.source != request.source or backup.status is not BackupStatus.COMPLETE:
+            raise UsageProblem(
+                f"{request.backup_id} is not a backup of {request.source} that can be restored",
+                hint="Choose one that is complete.",
+            )
+        catalog.request_restore(token, request, actor=user.name, now=utc_now())
+    return Done(message=f"Asked for: {request.source} from {request.backup_id}. Somebody else decides.")
+
+
+def _check(request: RestoreRequest) -> None:
+    required(request.destination, "the destination")
+    required(request.reason, "the reason")
+    if len(request.destination) > LONGEST_DESTINATION:
+        raise UsageProblem(f"the destination is longer than {LONGEST_DESTINATION} characters", hint="Say it shorter.")
+    if _PASSWORD.search(request.destination):
+        raise UsageProblem(
+            "the destination holds a password", hint="Name it, or refer to it as env:NAME; never write a password here."
+        )
+    if len(request.tables) > MOST_TABLES:
+        raise UsageProblem(f"that is more than {MOST_TABLES} tables", hint="Ask for the whole backup.")
+    odd = [name for name in request.tables if not _TABLE.fullmatch(name)]
+    if odd:
+        raise UsageProblem(f"{odd[0]!r} is not the name of a table", hint="Write schema.table, one on each line.")
