@@ -3,22 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 
 import streamlit as st
 
 from monitor_app.components.text import html_text
-
-
-class DayState(StrEnum):
-    """What a day came to; nothing arrived is a loud state of its own, since silence is how backups usually die."""
-
-    NOT_EXPECTED = "not expected"
-    OK = "ok"
-    PARTLY = "some failed"
-    FAILED = "failed"
-    MISSING = "nothing arrived"
-
+from shared.domain.heartbeat import DayState
 
 GLYPHS: Mapping[DayState, str] = {
     DayState.NOT_EXPECTED: "",
@@ -28,19 +17,29 @@ GLYPHS: Mapping[DayState, str] = {
     DayState.MISSING: "∅",
 }
 LEGEND = "One square per day. ✕: failed. !: some failed. ∅: nothing arrived. Pale: nothing was expected."
-_CLASSES = {state: f"s{number}" for number, state in enumerate(DayState)}
-_STYLE = """<style>
-.gc-strip{border-collapse:separate;border-spacing:2px;width:100%;table-layout:fixed;font-size:.8rem}
-.gc-strip th{font-weight:400;text-align:left;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
-.gc-strip th{padding:0 .4rem 0 0}
-.gc-strip td{height:1.15rem;padding:0;text-align:center;line-height:1.15rem;border-radius:2px;font-size:.7rem}
-.gc-strip .s0{background:light-dark(#F1F3F6,#1B2536)}
-.gc-strip .s1{background:light-dark(#9DBFDF,#33587C)}
-.gc-strip .s2{background:light-dark(#D97706,#FFC857);color:light-dark(#FFFFFF,#1B1300)}
-.gc-strip .s3{background:light-dark(#7F1D1D,#E5484D);color:#FFFFFF}
-.gc-strip .s4{background:light-dark(#1F2937,#F1F5F9);color:light-dark(#FFFFFF,#0F172A)}
-.gc-strip .v,.gc-strip caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+CELL_CLASSES = {state: f"s{number}" for number, state in enumerate(DayState)}
+# For the calendar too; CLASS stands for the table's own class.
+CELL_STYLE = """
+CLASS td{padding:0;text-align:center;border:0;border-radius:2px;font-size:.7rem}
+CLASS .s0{background:light-dark(#F1F3F6,#1B2536)}
+CLASS .s1{background:light-dark(#9DBFDF,#33587C)}
+CLASS .s2{background:light-dark(#D97706,#FFC857);color:light-dark(#1B1300,#1B1300)}
+CLASS .s3{background:light-dark(#7F1D1D,#E5484D);color:#FFFFFF}
+CLASS .s4{background:light-dark(#1F2937,#F1F5F9);color:light-dark(#FFFFFF,#0F172A)}
+CLASS .v,CLASS caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+"""
+_STYLE = f"""<style>
+.gc-strip{{border-collapse:separate;border-spacing:2px;width:100%;table-layout:fixed;font-size:.8rem}}
+.gc-strip col.gc-name{{width:11.5rem}}
+.gc-strip th{{font-weight:400;text-align:left;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}}
+.gc-strip th{{padding:0 .4rem 0 0}}
+.gc-strip td{{height:1.15rem;line-height:1.15rem}}
+{CELL_STYLE.replace("CLASS", ".gc-strip")}
+@media (max-width:640px){{.gc-strip{{border-spacing:1px}} .gc-strip col.gc-name{{width:6.5rem}}
+.gc-strip .old{{display:none}}}}
 </style>"""
+# On a phone only the newest days are drawn.
+_PHONE_DAYS = 21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +58,10 @@ def heartbeat(rows: Sequence[StripRow], days: Sequence[date], *, caption: str) -
 def strip_html(rows: Sequence[StripRow], days: Sequence[date], *, caption: str) -> str:
     """Return the strip as HTML; every name in it is escaped."""
     body = "".join(_row(row, days) for row in rows)
-    columns = f'<colgroup><col style="width:11.5rem">{"<col>" * len(days)}</colgroup>'
+    old = max(0, len(days) - _PHONE_DAYS)
+    columns = (
+        '<colgroup><col class="gc-name">' + '<col class="old">' * old + "<col>" * (len(days) - old) + "</colgroup>"
+    )
     return f'{_STYLE}<table class="gc-strip">{columns}<caption>{html_text(caption)}</caption>{body}</table>'
 
 
@@ -73,9 +75,11 @@ def summary(row: StripRow, days: Sequence[date]) -> str:
 
 
 def _row(row: StripRow, days: Sequence[date]) -> str:
+    old = len(days) - _PHONE_DAYS
     cells = "".join(
-        f'<td aria-hidden="true" class="{_CLASSES[state]}" title="{day:%d %b}: {state}">{GLYPHS[state]}</td>'
-        for day, state in zip(days, row.days, strict=True)
+        f'<td aria-hidden="true" class="{CELL_CLASSES[state]}{" old" if number < old else ""}" '
+        f'title="{day:%d %b}: {state}">{GLYPHS[state]}</td>'
+        for number, (day, state) in enumerate(zip(days, row.days, strict=True))
     )
     name = html_text(row.name)
     return (
