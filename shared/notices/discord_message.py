@@ -66,7 +66,7 @@ def _fields(facts: tuple[tuple[str, str], ...], room: int) -> list[dict[str, Any
     fields: list[dict[str, Any]] = []
     for number, (label, value) in enumerate(facts):
         shown = {
-            "name": _cut(_escaped(label), FIELD_NAME_CHARACTERS),
+            "name": _cut(_escaped(label), FIELD_NAME_CHARACTERS) or "–",
             "value": _cut(markdown(value), FIELD_VALUE_CHARACTERS) or "–",
             "inline": len(value) <= 40,
         }

@@ -74,7 +74,7 @@ def of_exception(receiver: str, error: BaseException) -> DeliveryResult:
     chain = list(_chain(error))
     for found in chain:
         if isinstance(found, ssl.SSLCertVerificationError):
-            return failed(f"the certificate of {receiver} cannot be trusted: {found.verify_message or 'refused'}")
+            return failed(f"the certificate of {receiver} cannot be trusted: {_why(found)}")
         if isinstance(found, SMTPException) and not isinstance(found, SMTPServerDisconnected):
             return _of_smtp(receiver, found)
         if isinstance(found, InvalidURL | MissingSchema | InvalidHeader):
@@ -94,6 +94,10 @@ def retry_after_seconds(header: str | None, answered: str | None) -> float | Non
             return None
         seconds = (until - now).total_seconds()
     return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS) if seconds == seconds else None  # noqa: PLR0124 - not a number
+
+
+def _why(error: ssl.SSLCertVerificationError) -> str:
+    return str(getattr(error, "verify_message", "")) or "it was refused"
 
 
 def _network_words(receiver: str, chain: list[BaseException]) -> str:

@@ -1,6 +1,7 @@
 """Slack, Discord, webhooks and other services: real HTTPS to servers that keep the services' own rules."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from shared.domain.notice import Notice, NoticeEvent, NoticeSeverity, read_notic
 from shared.notices.delivery import deliver
 from tests.support import discord_rules, slack_rules
 from tests.support.notice_examples import NOW, examples
+from tests.support.smtp_server import dripping_server
 from tests.support.web_services import Planned, WebServices
 
 EXAMPLES = examples()
@@ -293,3 +295,21 @@ def test_log_of_others_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
 def test_channel_whose_url_could_not_be_read_fails_with_the_reason() -> None:
     result = deliver(Channel(name="ops", url="", problem="the environment variable X is not set"), NOTICE)
     assert result == DeliveryResult(state=DeliveryState.FAILED, error="the environment variable X is not set")
+
+
+def test_attempts_at_the_same_time_hear_only_their_own_reasons(services: WebServices) -> None:
+    urls = [OTHER, OTHER.replace("ntfy.example", "hook.example"), OTHER.replace("ntfy.example", "nowhere.example")] * 5
+    with ThreadPoolExecutor(max_workers=len(urls)) as senders:
+        results = list(senders.map(send, urls))
+    assert [result.state for result in results] == [
+        DeliveryState.DELIVERED,
+        DeliveryState.DELIVERED,
+        DeliveryState.RETRY,
+    ] * 5
+
+
+def test_server_that_answers_drop_by_drop_is_left_at_the_deadline() -> None:
+    with dripping_server() as port:
+        result = send(f"json://127.0.0.1:{port}/", timeout_seconds=0.5)
+    assert result.state is DeliveryState.RETRY
+    assert result.error == "no answer within 0.5 s; it may still have arrived"

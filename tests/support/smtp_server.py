@@ -3,8 +3,8 @@
 import socket
 import ssl
 from asyncio import Server
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -129,14 +129,38 @@ def _running(controller: Controller) -> Iterator[int]:
 @contextmanager
 def silent_server() -> Iterator[int]:
     """Accept connections and say nothing, ever; yield the port."""
-    listener, ended, held = socket.create_server(("127.0.0.1", 0)), Event(), []
+    with _every_connection(lambda _connection, ended: ended.wait()) as port:
+        yield port
+
+
+@contextmanager
+def dripping_server() -> Iterator[int]:
+    """Accept connections and send an answer that never ends, a letter now and then; yield the port."""
+
+    def drip(connection: socket.socket, ended: Event) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Endless: ")
+        while not ended.wait(0.05):
+            connection.sendall(b"x")
+
+    with _every_connection(drip) as port:
+        yield port
+
+
+@contextmanager
+def _every_connection(serve: Callable[[socket.socket, Event], object]) -> Iterator[int]:
+    listener, ended = socket.create_server(("127.0.0.1", 0)), Event()
+
+    def one(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            serve(connection, ended)
 
     def accept() -> None:
         while not ended.is_set():
             try:
-                held.append(listener.accept()[0])
+                connection, _ = listener.accept()
             except OSError:
                 return
+            Thread(target=one, args=(connection,), daemon=True).start()
 
     Thread(target=accept, daemon=True).start()
     try:
@@ -144,5 +168,3 @@ def silent_server() -> Iterator[int]:
     finally:
         ended.set()
         listener.close()
-        for connection in held:
-            connection.close()
