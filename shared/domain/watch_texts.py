@@ -26,6 +26,7 @@ _MANY = {
     NoticeEvent.BACKUP_COMPLETED: "backups completed",
     NoticeEvent.BACKUP_FAILED: "backups FAILED",
     NoticeEvent.BACKUP_SLOW: "backups took longer than agreed",
+    NoticeEvent.BACKUP_LATE: "backups did not come",
     NoticeEvent.RESTORE_TEST_PASSED: "restore tests passed",
     NoticeEvent.RESTORE_TEST_FAILED: "restore tests FAILED",
     NoticeEvent.RESTORE_TEST_NOT_MEASURED: "restore tests prove nothing",

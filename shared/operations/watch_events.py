@@ -4,14 +4,16 @@ The audit trail is what is read: it has one entry for everything that ends, with
 commits, whatever clocks say. So nothing is missed and nothing is read twice.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
+from shared.catalog.anomaly_records import AnomalyRow
 from shared.catalog.engine import Catalog
 from shared.catalog.records import AuditRow, BackupRow, RestoreTestRow
+from shared.domain.anomaly import Rule
 from shared.domain.backup import BackupStatus
 from shared.domain.health_reason import ReasonCode
 from shared.domain.notice import Notice
@@ -21,6 +23,7 @@ from shared.domain.notice_texts import (
     anomalies_found,
     backup_completed,
     backup_failed,
+    backup_late,
     backup_slow,
     cleanup_refused,
     restore_test_failed,
@@ -42,6 +45,7 @@ CLEANUP_REFUSED = "cleanup.refused"
 ENTRIES_AT_ONCE = 5000
 _LOOKED_BACK = 20
 _FAILURE = frozenset({ReasonCode.LAST_RUN_FAILED.value, ReasonCode.RUN_LOST.value})
+_LATE = frozenset({ReasonCode.SCHEDULE_GAP.value, ReasonCode.BACKUP_OVERDUE.value, ReasonCode.ANOMALY.value})
 _FAILURES_OF_PLACES = {
     SourceUnreachable.code: ReasonCode.PROVIDER_OUTAGE,
     StoreUnreachable.code: ReasonCode.REPOSITORY_UNREACHABLE,
@@ -73,20 +77,43 @@ class EventReader:
 
     def anomalies(self, since: datetime) -> tuple[Event, ...]:
         """Return anomalies that are open and were found since an instant, those of one backup in one event."""
+        rows = [
+            row
+            for row in self.catalog.open_anomalies()
+            if row.severity is not Severity.INFO and row.detected_at >= since
+        ]
+        late = [self._late(row) for row in rows if row.rule is Rule.SCHEDULE_GAP]
+        unusual = self._unusual(row for row in rows if row.rule is not Rule.SCHEDULE_GAP)
+        events = (*late, *unusual)
+        known = self.catalog.known_notices([event.notice.key for event in events])
+        return tuple(event for event in events if event.notice.key not in known)
+
+    def _late(self, row: AnomalyRow) -> Event:
+        """Tell of a backup that was expected and never began."""
+        standing = self.catalog.source_status(row.source)
+        notice = backup_late(
+            row.source,
+            row.object_name.split(" ")[0],
+            row.started_at,
+            self._protection(row.source),
+            self.now,
+            running_since=standing.running_since if standing else None,
+            links=self.words.links(row.source),
+        )
+        return Event(notice=notice, causes=_LATE)
+
+    def _unusual(self, rows: Iterable[AnomalyRow]) -> tuple[Event, ...]:
         found: dict[tuple[str, str, str], list[str]] = {}
-        for row in self.catalog.open_anomalies():
-            if row.severity is not Severity.INFO and row.detected_at >= since:
-                where = row.backup_id or f"{row.rule.value}:{row.started_at:%Y%m%dT%H%M%SZ}"
-                found.setdefault((row.source, row.backup_id, f"anomaly:{row.source}:{where}"), []).append(row.sentence)
-        known = self.catalog.known_notices([key for _, _, key in found])
+        for row in rows:
+            where = row.backup_id or f"{row.rule.value}:{row.started_at:%Y%m%dT%H%M%SZ}"
+            found.setdefault((row.source, row.backup_id, f"anomaly:{row.source}:{where}"), []).append(row.sentence)
         return tuple(
             Event(
                 notice=anomalies_found(source, backup_id, sentences, self.now, key=key, links=self.words.links(source)),
-                causes=frozenset({ReasonCode.ANOMALY.value, ReasonCode.SCHEDULE_GAP.value}),
+                causes=frozenset({ReasonCode.ANOMALY.value}),
                 cause=key.split(":")[2] if not backup_id else "",
             )
             for (source, backup_id, key), sentences in found.items()
-            if key not in known
         )
 
     def _of(self, entry: AuditRow) -> Iterator[Event]:

@@ -14,6 +14,7 @@ from shared.domain.quiet import parse_quiet_hours
 from shared.domain.schedule import Cron
 from shared.domain.source_watch import WatchPolicy
 from shared.errors import SourceUnreachable
+from shared.operations.watch_events import noting_refusals
 from tests.support.catalogs import complete, make_id, make_manifest, prove
 from tests.support.watch_scene import WatchScene
 
@@ -240,3 +241,31 @@ def test_clock_that_ran_ahead_keeps_no_notice_waiting(scene: WatchScene, catalog
     scene.watch()
     assert scene.receivers.keys("mail") == ["changed:app:2:backup-stale"]
     assert scene.watch_for(4 * HOUR) == ["reminder:app#2:2:1"]
+
+
+def test_backup_that_never_came_is_told_as_late_and_what_is_odd_as_unusual(scene: WatchScene, catalog: Catalog) -> None:
+    complete(catalog, make_manifest(at=scene.now))
+    scene.watch()
+    scene.now = scene.now.replace(hour=5) + timedelta(days=1)
+    scene.codes["app"] = ("backup-overdue",)
+    [late] = scene.watch().notices
+    assert (late.event, late.severity) == (NoticeEvent.BACKUP_LATE, NoticeSeverity.WARNING)
+    assert late.key == "backup-late:app:daily:20260303T020000Z"
+    assert scene.watch_for(2 * HOUR) == []
+
+
+def test_cleanup_that_refused_is_told_once_a_week(scene: WatchScene, catalog: Catalog) -> None:
+    scene.watch()
+    told: list[str] = []
+    for _day in range(9):
+        finding = Finding(
+            check="manifest",
+            severity=Severity.ERROR,
+            object="sources/app/backups/x/manifest.json",
+            message="the manifest is cut",
+            hint="Put it back.",
+        )
+        with noting_refusals(catalog, None, now=lambda: scene.now) as refusals:
+            refusals.append(finding)
+        told += [notice.title for notice in scene.watch(after=timedelta(days=1)).notices]
+    assert told == ["Cleanup of app refused: the manifest is cut"] * 2
