@@ -33,7 +33,7 @@ class AnomalyWriter:
         self._database = database
         self._actor = actor
 
-    def record_schema(self, source: str, record: SchemaRecord, digests: SchemaDigests, now: datetime) -> str:
+    def record_schema(self, source: str, record: SchemaRecord, digests: SchemaDigests | None, now: datetime) -> str:
         """Record the schema that a backup found, and what is different from the backup before.
 
         Recording the same backup again changes nothing.
@@ -41,19 +41,21 @@ class AnomalyWriter:
         Args:
             source: The source.
             record: Which backup, in what way it was read, and the digest of everything.
-            digests: Digest of every object by class and name.
+            digests: Digest of every object by class and name; None is enough where the whole has not changed.
             now: Aware instant.
 
         Returns:
             The backup with whose schema it was compared; empty where there was none of the same form.
         """
-        clean = {(name, clean_text(identity)): digest for (name, identity), digest in digests.items()}
+        clean = {(name, clean_text(identity)): digest for (name, identity), digest in (digests or {}).items()}
         with self._database.writing() as connection:
             lock_source(connection, source, now)
             before = connection.execute(select(SCHEMA_BASELINE).where(SCHEMA_BASELINE.c.source == source)).one_or_none()
             if before and before.backup_id == record.backup_id:
                 return str(before.compared_with)
             if before is None or before.digest != record.digest:
+                if digests is None:
+                    raise ValueError(f"the schema of {source} has changed, and its objects were not digested")
                 known = read_schema_digests(connection, source)
                 if before and before.form == record.form:
                     _write_changes(connection, record.backup_id, compare_schemas(known, clean))
