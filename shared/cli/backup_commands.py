@@ -6,8 +6,10 @@ import click
 
 from shared.cli.output import emit, finding_lines, json_option, printable, progress, table
 from shared.domain.backup import BackupKind
-from shared.units import format_bytes, format_duration
+from shared.units import counted, format_bytes, format_duration
 from shared.wiring import open_workspace
+
+_SHOWN = 20
 
 
 @click.command()
@@ -30,7 +32,7 @@ def _backup_lines(document: dict[str, Any]) -> list[str]:
     stored, new = format_bytes(document["stored_bytes"]), format_bytes(document["new_bytes"])
     lines = [
         f"Backup {document['backup_id']} of {document['source']} is complete",
-        f"  {size} in {document['table_count']} tables, {document['row_count']:,} rows, {seconds}",
+        f"  {size} in {counted(document['table_count'], 'table')}, {counted(document['row_count'], 'row')}, {seconds}",
         f"  stored {stored}, of which new {new}; recovery point {document['recovery_point_at']}",
     ]
     lines += [f"  ! {printable(warning)}" for warning in document["warnings"]]
@@ -45,12 +47,17 @@ def _backup_lines(document: dict[str, Any]) -> list[str]:
 
 @click.command()
 @click.argument("source", required=False)
+@click.option(
+    "--limit", type=click.IntRange(min=1), help=f"At most so many (default: {_SHOWN}, with --json all of them)."
+)
 @json_option
 @click.pass_obj
-def backups(config: str | None, source: str | None, *, as_json: bool) -> None:
+def backups(config: str | None, source: str | None, limit: int | None, *, as_json: bool) -> None:
     """List the backups, newest first."""
+    shown = limit or (None if as_json else _SHOWN)
     with open_workspace(config) as workspace:
-        rows = workspace.list_backups(source)
+        found = workspace.list_backups(source, None if shown is None else shown + 1)
+        rows = found[:shown]
         none_yet = "There are no backups yet: goldcopy backup SOURCE"
         if not rows and (stored := workspace.count_stored_backups(source)):
             none_yet = f"The catalog knows none, and the repository holds {stored}: goldcopy rebuild-catalog"
@@ -71,7 +78,8 @@ def backups(config: str | None, source: str | None, *, as_json: bool) -> None:
             for row in rows
         ),
     )
-    emit({"backups": rows}, lines if rows else [none_yet], as_json=as_json)
+    older = [f"older ones are not shown: goldcopy backups --limit {10 * len(rows)}"] if len(found) > len(rows) else []
+    emit({"backups": rows}, [*lines, *older] if rows else [none_yet], as_json=as_json)
 
 
 def _standing(row: dict[str, Any]) -> str:
@@ -97,25 +105,34 @@ def show(config: str | None, backup_id: str, *, as_json: bool) -> None:
 
 
 def _show_lines(document: dict[str, Any]) -> list[str]:
-    size = f"{format_bytes(document['dumped_bytes'])} in {document['table_count']} tables"
+    size = f"{format_bytes(document['dumped_bytes'])} in {counted(document['table_count'], 'table')}"
     lines = [
         f"{document['backup_id']}: {document['kind']} backup of {document['source']}, {document['status']}",
         f"  recovery point {document['recovery_point_at']}, finished {document['finished_at']}",
-        f"  {size}, {document['row_count']:,} rows",
+        f"  {size}, {counted(document['row_count'], 'row')}",
         f"  stored {format_bytes(document['stored_bytes'])}, of which new {format_bytes(document['new_bytes'])}",
         f"  server {document.get('server_version')}, client {document.get('client_version')}",
         f"  proven: {_standing(document)}" + (", held" if document["held"] else ""),
     ]
     if document["error"]:
         lines = [lines[0], f"  ✕ {printable(document['error'])}"]
-    lines += [f"  sealed to {recipient}" for recipient in document.get("recipients", ())]
-    lines += [f"  held by {hold['owner']}: {printable(hold['reason'])}" for hold in document["holds"]]
+    if document["recipients"] is None and document["status"] == "complete":
+        lines.append("  sealed to: not known, its manifest cannot be read now (goldcopy verify says why)")
+    lines += [f"  sealed to {printable(recipient)}" for recipient in document["recipients"] or ()]
+    lines += [_hold_line(hold) for hold in document["holds"]]
     lines += [f"  ! {printable(warning)}" for warning in document["warnings"]]
     lines += [
         f"  left out on purpose: {printable(item['object'])} ({printable(item['reason'])})"
         for item in document["excluded"]
     ]
     for test in document["restore_tests"]:
-        lines.append(f"  restore test {test['started_at']}: {test['outcome']}, {test['tables_proven']} tables proven")
+        proven = f"{counted(test['tables_proven'], 'table')} proven"
+        lines.append(f"  restore test {test['started_at']}: {test['outcome'].replace('_', ' ')}, {proven}")
         lines += [f"  {line}" for line in finding_lines(test["findings"], test["not_measured"])]
     return lines
+
+
+def _hold_line(hold: dict[str, Any]) -> str:
+    if hold["released_at"]:
+        return f"  was held by {hold['owner']} until {hold['released_at']}: {printable(hold['reason'])}"
+    return f"  held by {hold['owner']}: {printable(hold['reason'])}"

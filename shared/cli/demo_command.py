@@ -16,7 +16,7 @@ from shared.domain.manifest import ServerFacts
 from shared.errors import UsageProblem
 from shared.operations.progress import OnProgress
 from shared.operations.setup import write_configuration
-from shared.units import format_bytes, format_duration
+from shared.units import counted, format_bytes, format_duration
 
 if TYPE_CHECKING:
     from shared.postgres.connection import DatabaseAddress
@@ -168,8 +168,9 @@ What to run next (`export PATH="$PWD/.venv/bin:$PATH"` finds the command)
         with open_workspace(self._config) as workspace:
             document = workspace.back_up("shop", BackupKind.DAILY, reason, on_progress=on_progress).document()
         _tell(
-            f"{document['backup_id']}: {format_bytes(document['dumped_bytes'])}, {document['table_count']} tables, "
-            f"{document['row_count']:,} rows in {format_duration(document['duration_seconds'])}"
+            f"{document['backup_id']}: {format_bytes(document['dumped_bytes'])}, "
+            f"{counted(document['table_count'], 'table')}, {counted(document['row_count'], 'row')} "
+            f"in {format_duration(document['duration_seconds'])}"
         )
         _tell(f"stored {format_bytes(document['stored_bytes'])}, of which new {format_bytes(document['new_bytes'])}")
 

@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import FrameType
+from typing import Any
 
 import click
 
@@ -78,11 +79,24 @@ def _config_option() -> click.Option:
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", metavar="PATH", help="Configuration file (default: $GOLDCOPY_CONFIG, else ./goldcopy.toml).")
+@click.option("--json", "as_json", is_flag=True, help="The same as behind the command, for those that have it.")
 @click.version_option(package_name="goldcopy")
 @click.pass_context
-def cli(ctx: click.Context, config: str | None) -> None:
+def cli(ctx: click.Context, config: str | None, *, as_json: bool) -> None:
     """Back up Postgres databases and prove that every backup restores."""
     ctx.obj = config
+    command = _load(ctx.invoked_subcommand or "")
+    if as_json and command is not None:
+        ctx.default_map = {command.name: _json_by_default(command)}
+
+
+def _json_by_default(command: click.Command) -> dict[str, Any]:
+    """Return the defaults with which a command prints JSON: `--json` before the verb means what it means behind it."""
+    if isinstance(command, click.Group):
+        return {name: _json_by_default(inner) for name, inner in command.commands.items()}
+    if all(parameter.name != "as_json" for parameter in command.params):
+        raise click.UsageError(f"`goldcopy {command.name}` prints no JSON: leave --json out")
+    return {"as_json": True}
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import click
 
 from shared.cli.output import dry_run_option, emit, finding_lines, json_option, printable, progress
 from shared.cli.restore_commands import EXIT_CODES
-from shared.units import format_bytes
+from shared.units import counted, format_bytes
 from shared.wiring import open_workspace
 
 
@@ -21,8 +21,9 @@ def verify(config: str | None, backup_id: str | None, *, everything: bool, as_js
         raise click.UsageError("name a backup or say --all, not both")
     with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
         document = workspace.verify([backup_id] if backup_id else None, on_progress=on_progress).document()
+    read = f"{counted(document['objects_checked'], 'object')}, {format_bytes(document['bytes_checked'])} read"
     lines = [
-        f"{document['outcome']}: {document['objects_checked']} objects, {format_bytes(document['bytes_checked'])} read",
+        f"{document['outcome'].replace('_', ' ')}: {read}",
         *finding_lines(document["findings"], document["not_measured"]),
     ]
     emit(document, lines, as_json=as_json)
@@ -62,7 +63,18 @@ def hold(config: str | None, backup_id: str, reason: str, *, as_json: bool) -> N
     """Keep BACKUP_ID whatever the policy says, until it is released."""
     with open_workspace(config) as workspace:
         document = workspace.hold(backup_id, reason)
-    emit(document, [f"{document['backup_id']} is held: {printable(reason)}"], as_json=as_json)
+    emit(document, _hold_lines(document, reason), as_json=as_json)
+
+
+def _hold_lines(document: dict[str, Any], reason: str) -> list[str]:
+    backup_id, kept = document["backup_id"], printable(document["reason"])
+    if document["is_new"]:
+        return [f"{backup_id} is held: {kept}"]
+    lines = [f"{backup_id} is held already, by {document['owner']} since {document['placed_at']}: {kept}"]
+    if reason.strip() != document["reason"]:
+        lines.append(f"  that reason stays, and yours is not recorded: {printable(reason)}")
+        lines.append(f"  to change it: goldcopy release {backup_id}, then goldcopy hold {backup_id} --reason REASON")
+    return lines
 
 
 @click.command()
@@ -84,8 +96,9 @@ def audit(config: str | None, *, as_json: bool) -> int:
     """Compare the repository with the catalog, both ways, and check the audit trail's chain."""
     with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
         document = workspace.audit(on_progress=on_progress).document()
+    missing, drifted = len(document["missing"]), len(document["drifted"])
     lines = [
-        f"{len(document['orphans'])} orphans, {len(document['missing'])} missing, {len(document['drifted'])} drifted",
+        f"{counted(len(document['orphans']), 'orphan')}, {missing} missing, {drifted} drifted",
         *(
             f"  {kind}: {printable(item['object'])}: {printable(item['message'])}{_hint(item)}"
             for kind in ("orphans", "missing", "drifted")
@@ -109,7 +122,7 @@ def rebuild_catalog(config: str | None, *, dry_run: bool, as_json: bool) -> int:
     """Rebuild the metadata store from the repository alone."""
     with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
         document = workspace.rebuild_catalog(dry_run=dry_run, on_progress=on_progress).document()
-    lines = [f"{document['backups']} backups, {document['restored_rows']} rows restored"]
+    lines = [f"{counted(document['backups'], 'backup')}, {counted(document['restored_rows'], 'row')} restored"]
     lines += [f"  {item['backup_id']}: {printable(item['message'])}" for item in document["differences"]]
     lines += finding_lines(document["unreadable"])
     emit(document, lines, as_json=as_json)

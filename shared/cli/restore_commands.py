@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from shared.cli.output import emit, finding_lines, json_option, printable, progress
-from shared.units import format_duration
+from shared.units import counted, format_duration
 
 EXIT_CODES = {"passed": 0, "failed": 1, "not_measured": 3}
 
@@ -28,7 +28,7 @@ def restore_test(config: str | None, subject: str | None, pick: str, *, as_json:
 def _test_lines(document: dict[str, Any]) -> list[str]:
     words = {"passed": "PROVEN", "failed": "FAILED", "not_measured": "NOT MEASURED"}
     phases = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in document["phases"].items())
-    proven = f"{document['tables_proven']} tables, {document['rows_proven']:,} rows"
+    proven = f"{counted(document['tables_proven'], 'table')}, {counted(document['rows_proven'], 'row')}"
     lines = [f"{words[document['outcome']]}: {document['backup_id']}"]
     if not document["scratch_version"]:
         return lines + list(finding_lines(document["findings"], document["not_measured"]))
@@ -63,10 +63,11 @@ def restore(config: str | None, /, backup_id: str, destination: str, *, as_json:
     with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
         document = workspace.restore(backup_id, destination, on_progress=on_progress, **options).document()
     seconds = format_duration(document["duration_seconds"])
+    proven = f"{counted(document['tables_restored'], 'table')}, {counted(document['rows_restored'], 'row')}"
     words = {"passed": "RESTORED", "failed": "RESTORED, AND DIFFERS", "not_measured": "RESTORED, NOT ALL MEASURED"}
     lines = [
         f"{words[document['outcome']]}: {document['backup_id']} into {printable(document['destination'])} in {seconds}",
-        f"  {document['tables_restored']} tables, {document['rows_restored']:,} rows, read back and compared",
+        f"  {proven}, read back and compared",
         *finding_lines(document["findings"], document.get("not_measured", ())),
     ]
     emit(document, lines, as_json=as_json)

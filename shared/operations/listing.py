@@ -50,7 +50,12 @@ def shown_backup(row: BackupRow, catalog: Catalog) -> dict[str, Any]:
             for table in catalog.tables(row.id)
         ],
         "holds": [
-            {"reason": hold.reason, "owner": hold.owner, "placed_at": format_instant(hold.placed_at)}
+            {
+                "reason": hold.reason,
+                "owner": hold.owner,
+                "placed_at": format_instant(hold.placed_at),
+                "released_at": format_instant(hold.released_at) if hold.released_at else None,
+            }
             for hold in catalog.holds(row.id)
         ],
         "restore_tests": [_test_document(test) for test in catalog.restore_tests(backup_id=row.id)],

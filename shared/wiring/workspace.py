@@ -1,7 +1,7 @@
 """What can be done with one configuration: every command and every flow calls one of these."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from random import SystemRandom
@@ -14,7 +14,7 @@ from shared.domain.backup import BackupKind, BackupStatus
 from shared.domain.health_reason import Reason
 from shared.domain.restore_testing import Pick, choose_backup
 from shared.domain.source import Source
-from shared.errors import BackupUnknown, ConfigInvalid, StoreProblem, UsageProblem
+from shared.errors import BackupUnknown, ConfigInvalid, GoldcopyError, StoreProblem, UsageProblem
 from shared.operations.acknowledging import acknowledge
 from shared.operations.audit import AuditResult, run_audit
 from shared.operations.backup import BackupPlace, BackupRequest, BackupResult, find_earlier_result, run_backup
@@ -30,6 +30,7 @@ from shared.operations.watch import WatchReport
 from shared.operations.watch_events import noting_refusals
 from shared.postgres.checks import load_checks
 from shared.postgres.scratch_places import clear_leftovers
+from shared.units import format_instant
 from shared.wiring.checking import check_everything
 from shared.wiring.parts import Parts
 from shared.wiring.watching import incident_documents, watch
@@ -106,11 +107,11 @@ class Workspace:
         )
         return run_backup(request, place, now=utc_now, on_progress=on_progress)
 
-    def list_backups(self, source: str | None = None) -> list[dict[str, Any]]:
-        """Return the rows of every backup, newest first."""
+    def list_backups(self, source: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return the rows of backups, newest first; of all, or at most `limit`."""
         if source is not None:
             self._parts.config.source(source)
-        return [backup_document(row) for row in self._parts.catalog.backups(source)]
+        return [backup_document(row) for row in self._parts.catalog.backups(source, limit=limit)]
 
     def count_stored_backups(self, source: str | None = None) -> int:
         """Count what the repository holds, for a catalog that knows nothing; 0 where there is no repository."""
@@ -120,9 +121,12 @@ class Workspace:
             return 0
 
     def show(self, backup_id: str) -> dict[str, Any]:
-        """Return one backup with its restore tests."""
+        """Return one backup with its restore tests, and whom it is sealed to: None where that cannot be read."""
         row = self._backup(backup_id)
-        return shown_backup(row, self._parts.catalog)
+        recipients = None
+        with suppress(GoldcopyError):
+            recipients = list(self._parts.repository().read_manifest(row.source, row.id).recipients)
+        return shown_backup(row, self._parts.catalog) | {"recipients": recipients}
 
     def run_restore_test(
         self, subject: str | None = None, pick: str = "newest", *, on_progress: OnProgress = no_progress
@@ -226,10 +230,17 @@ class Workspace:
         )
 
     def hold(self, backup_id: str, reason: str) -> dict[str, Any]:
-        """Place a hold."""
-        row = self._backup(backup_id)
-        place_hold(self._parts.repository(), self._parts.catalog, row.id, reason=reason, now=utc_now())
-        return {"backup_id": row.id, "held": True, "reason": reason}
+        """Place a hold; where the same owner holds the backup already, that hold stays as it is, and is returned."""
+        row, now = self._backup(backup_id), utc_now()
+        hold = place_hold(self._parts.repository(), self._parts.catalog, row.id, reason=reason, now=now)
+        return {
+            "backup_id": row.id,
+            "held": True,
+            "owner": hold.owner,
+            "reason": hold.reason,
+            "placed_at": format_instant(hold.placed_at),
+            "is_new": hold.placed_at == now,
+        }
 
     def release(self, backup_id: str, reason: str) -> dict[str, Any]:
         """End a hold."""
