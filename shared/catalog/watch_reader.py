@@ -164,7 +164,7 @@ class WatchReader:
             rows = connection.execute(query.order_by(DELIVERY.c.id)).mappings()
             return tuple(delivery_record(row) for row in rows)
 
-    def test_counts(self, begins_at: datetime, ends_at: datetime) -> dict[str, dict[str, int]]:
+    def count_restore_tests(self, begins_at: datetime, ends_at: datetime) -> dict[str, dict[str, int]]:
         """Count the restore tests that ended in a time, by source and outcome."""
         query = (
             select(RESTORE_TEST.c.source, RESTORE_TEST.c.outcome, func.count())

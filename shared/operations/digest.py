@@ -67,7 +67,7 @@ def make_digest(
     for day in catalog.backup_days(since=facts.begins_at.date()):
         if day.day < facts.ends_at.date():
             done[day.source] = (done[day.source][0] + day.ok, done[day.source][1] + day.failed)
-    tests = catalog.test_counts(facts.begins_at, facts.ends_at)
+    tests = catalog.count_restore_tests(facts.begins_at, facts.ends_at)
     lines = tuple(
         _line(
             sources[health.source],
