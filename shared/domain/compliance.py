@@ -69,6 +69,7 @@ class ComplianceReport:
     Attributes:
         until: Up to when was judged; the end of the period unless that had not come.
         notes: What a reader must know before relying on it: gaps in the records, sources left out.
+        policies: What was agreed for each source that was judged, as configured.
     """
 
     organisation: str
@@ -77,6 +78,7 @@ class ComplianceReport:
     notes: tuple[str, ...]
     controls: tuple[ControlResult, ...]
     sources: tuple[SourceSummary, ...]
+    policies: tuple[Source, ...]
     tests: tuple[TestRecord, ...]
     incidents: tuple[PastIncident, ...]
     actions: tuple[PastAction, ...]
@@ -97,7 +99,7 @@ class ComplianceReport:
 
 def judge_period(facts: PeriodFacts) -> ComplianceReport:
     """Make the report of a period."""
-    known = [item for item in facts.sources if item.policy is not None]
+    known = [item for item in facts.sources if item.policy is not None and not _came_later(item, facts)]
     controls = [
         over_sources(control, [_judge(judge, record, facts) for record in known]) for control, judge in CONTROLS
     ]
@@ -108,7 +110,12 @@ def judge_period(facts: PeriodFacts) -> ComplianceReport:
         until=until,
         notes=tuple(_notes(facts)),
         controls=(*controls, *judge_whole(facts)),
-        sources=tuple(_summarise(record, facts) for record in sorted(facts.sources, key=lambda item: item.name)),
+        sources=tuple(
+            _summarise(record, facts)
+            for record in sorted(facts.sources, key=lambda item: item.name)
+            if not _came_later(record, facts)
+        ),
+        policies=tuple(sorted((item.policy for item in known if item.policy), key=lambda policy: policy.name)),
         tests=tuple(
             sorted(
                 (test for record in facts.sources for test in record.tests if begins_at <= test.finished_at < until),
@@ -128,10 +135,15 @@ def judged_from(record: SourceRecord, facts: PeriodFacts) -> datetime | None:
     return max(record.first_record_at, facts.period.begins_at)
 
 
+def _came_later(record: SourceRecord, facts: PeriodFacts) -> bool:
+    """Say whether a source was met only after the period: what is added later must not change earlier reports."""
+    return record.first_record_at is not None and record.first_record_at >= facts.until
+
+
 def _judge(judge: JudgeSource, record: SourceRecord, facts: PeriodFacts) -> Judgement:
     begins_at = judged_from(record, facts)
     if begins_at is None or record.policy is None:
-        return unmeasured(record.name, "nothing was recorded of this source before the end of the period")
+        return unmeasured(record.name, "nothing was ever recorded of this source")
     return judge(record, record.policy, begins_at, facts.until)
 
 
@@ -155,8 +167,10 @@ def _gap(record: SourceRecord, facts: PeriodFacts) -> str:
     begins_at = judged_from(record, facts)
     if record.policy is None or begins_at == facts.period.begins_at:
         return ""
+    if begins_at is None and record.first_record_at is not None:
+        return f"{record.name}: its first record is of {format_instant(record.first_record_at)}; it is left out."
     if begins_at is None:
-        return f"{record.name}: nothing was recorded before the end of the period; it is not measured."
+        return f"{record.name}: nothing was ever recorded of it; it is not measured."
     return f"{record.name}: judged from {format_instant(begins_at)}, its first record; before that nothing is known."
 
 

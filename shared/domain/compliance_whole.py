@@ -164,7 +164,7 @@ def _actions(facts: PeriodFacts) -> ControlResult:
         Deviation(source="", object=item.object, at=item.at, sentence=f"{item.action} by {_actor(item)} has no reason")
         for item in bare
     ]
-    summary = f"{len(asked) - len(bare)} of {plural(len(asked), 'action')} carry a name and a reason."
+    summary = f"{plural(len(asked), 'action')}, {len(asked) - len(bare)} with name and reason."
     return over_whole(ACTIONS, judged(evidence, found), summary)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-ISO_BACKUP = "ISO/IEC 27001:2022 A.8.13"
+ISO_BACKUP = "ISO 27001:2022 A.8.13"
 SOC_BACKUP = "SOC 2 A1.2"
 SOC_RECOVERY = "SOC 2 A1.3"
 

@@ -245,12 +245,21 @@ def test_a_source_without_any_record_is_not_measured_and_named() -> None:
     report = judge_period(quiet_month(quiet_source(), *strangers))
 
     assert report.notes == (
-        "new: nothing was recorded before the end of the period; it is not measured.",
+        "new: nothing was ever recorded of it; it is not measured.",
         "Recorded, but not in the configuration any more, and so not judged: old.",
     )
     frequency = next(item for item in report.controls if item.control.id == "frequency")
     assert (frequency.status, frequency.met, frequency.not_measured) == (Status.NOT_MEASURED, 1, 1)
     assert frequency.summary == "Met for 1 of 2 sources, not measured for 1."
+
+
+def test_a_source_that_was_added_later_does_not_change_the_report_of_earlier_months() -> None:
+    later = quiet_source("later", first_record_at=OCTOBER.ends_at + timedelta(days=2), attempts=(), tests=())
+
+    report = judge_period(quiet_month(quiet_source(), later))
+
+    assert report.notes == ("later: its first record is of 2026-11-03T00:00:00Z; it is left out.",)
+    assert replace(report, notes=()) == judge_period(quiet_month())
 
 
 def test_a_period_that_is_not_over_is_judged_until_now() -> None:
