@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from shared.catalog.app_models import API_KEY, COMMAND, MANUAL_BACKUP, PERSON
 from shared.catalog.app_records import CommandRecord, ManualBackup
 from shared.catalog.audit_writer import append_entry
+from shared.catalog.columns import clean_text
 from shared.catalog.connection import Database
 from shared.catalog.conversion import simple_record
 from shared.catalog.statements import cut, upsert
@@ -160,7 +161,7 @@ def find_command(connection: Connection, token: str, values: dict[str, str]) -> 
     row = connection.execute(select(COMMAND).where(COMMAND.c.token == token)).mappings().one_or_none()
     if row is None:
         return None
-    if any(row[name] != value for name, value in values.items()):
+    if any(row[name] != clean_text(value) for name, value in values.items()):
         raise UsageProblem("this token was used for something else", hint="Use a fresh token for every request.")
     return simple_record(CommandRecord, row)
 
