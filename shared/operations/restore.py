@@ -20,6 +20,7 @@ from shared.domain.manifest import FileRecord, Manifest
 from shared.domain.proof import Finding, NotMeasured, Outcome, Severity, overall_outcome
 from shared.domain.role_facts import AppliedRoles
 from shared.operations.fetch import fetch_backup, raise_damage
+from shared.operations.late_keys import add_late_keys
 from shared.operations.progress import OnProgress, PhaseTimer
 from shared.operations.proving import (
     Proof,
@@ -196,6 +197,7 @@ class _Restore:
         run = self._write(manifest, destination, plan)
         is_done = self._judge(run)
         if is_done:
+            self._proof.findings += add_late_keys(request.destination, plan.late_keys) if plan.late_keys else []
             with self._timer.phase("prove"):
                 self._prove(manifest, destination, plan)
         proof = self._proof

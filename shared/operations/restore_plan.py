@@ -7,6 +7,7 @@ from shared.domain.comparison import parse_qualified, qualified
 from shared.domain.manifest import Manifest, TableRecord
 from shared.domain.proof import Finding, Severity
 from shared.errors import RestoreRefused, UsageProblem
+from shared.operations.late_keys import LateKey, find_late_keys
 from shared.postgres.archive import Toc, TocEntry
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.destination import Destination, existing_entries, is_same_database, roles_not_held
@@ -25,6 +26,7 @@ class RestorePlan:
         tables: Chosen tables that hold rows, or None for everything.
         no_owner: Objects will belong to the connecting role, without grants.
         findings: What a person should know about the plan.
+        late_keys: Foreign keys to tables of the destination, to be added when the rows are there.
     """
 
     toc: Toc
@@ -32,6 +34,7 @@ class RestorePlan:
     tables: tuple[TableRecord, ...] | None
     no_owner: bool
     findings: tuple[Finding, ...]
+    late_keys: tuple[LateKey, ...] = ()
 
     def wants(self, path: str) -> bool:
         """Say whether a file of the dump is needed."""
@@ -137,13 +140,16 @@ def plan_tables(
     selection = without(chosen, there)
     files = {entry.filename for entry in selection.entries if entry.description == "TABLE DATA"}
     unheld = _unheld(selection.entries, address, destination, may_create=False)
-    left_out = [(entry, chosen.left_out[entry.dump_id]) for entry in toc.entries if entry.dump_id in chosen.left_out]
+    late_keys = find_late_keys(toc, chosen, address)
+    late = {number for key in late_keys for number in key.dump_ids}
+    left_out = [(entry, reason) for entry, reason in chosen.left_out_of(toc) if entry.dump_id not in late]
     return RestorePlan(
         toc=toc,
         selection=selection,
         tables=tuple(table for table in manifest.tables if table.file in files),
         no_owner=bool(unheld),
         findings=tuple([_left_out(entry, reason) for entry, reason in left_out] + _owner_findings(unheld)),
+        late_keys=late_keys,
     )
 
 

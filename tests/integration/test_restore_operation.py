@@ -139,7 +139,7 @@ def test_only_the_objects_of_chosen_tables_are_read(
     monkeypatch.setattr(backups.store, "get", counting)
     backups.restore(manifest, database, "public.twin_a")
     files = {file.path: file for file in manifest.files}
-    wanted = ["toc.dat", "schema.json", "roles.sql", "settings.sql"]
+    wanted = ["toc.dat", "schema.json", "roles.sql", "roles.json", "settings.sql"]
     wanted += [table.file for table in manifest.tables if table.name == "twin_a"]
     expected = {manifest.objects[index].key for path in wanted for index in files[path].objects}
     assert {key for key in read if "/objects/" in key} == expected
