@@ -4,8 +4,11 @@ It understands the URLs of Healthchecks: the address itself for success, with `/
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from threading import get_ident
 
 import httpx
 
@@ -20,6 +23,21 @@ class Ping(StrEnum):
     START = "start"
     SUCCESS = "success"
     FAIL = "fail"
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep httpx from logging the address, which is a secret, in this thread."""
+    mine, logger = get_ident(), logging.getLogger("httpx")
+
+    def is_of_others(record: logging.LogRecord) -> bool:
+        return record.thread != mine
+
+    logger.addFilter(is_of_others)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_of_others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +66,8 @@ class DeadMansSwitch:
             address = httpx.URL(self.url)
             suffix = "" if kind is Ping.SUCCESS else f"/{kind.value}"
             target = address.copy_with(path=address.path.rstrip("/") + suffix)
-            answer = httpx.post(target, content=message[:_LONGEST_MESSAGE].encode(), timeout=_TIMEOUT_SECONDS)
+            with _unlogged():
+                answer = httpx.post(target, content=message[:_LONGEST_MESSAGE].encode(), timeout=_TIMEOUT_SECONDS)
             answer.raise_for_status()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Only the class: the text of these errors holds the address.
