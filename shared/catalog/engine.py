@@ -24,9 +24,11 @@ from shared.catalog.health_reader import HealthReader
 from shared.catalog.history_reader import HistoryReader
 from shared.catalog.migrate import migrate, require_current
 from shared.catalog.overdue_reader import OverdueReader
+from shared.catalog.period_reader import PeriodReader
 from shared.catalog.reader import BackupReader
 from shared.catalog.reconciliation import Reconciliation
 from shared.catalog.restore_requests import RestoreRequests
+from shared.catalog.storage_reader import StorageReader
 from shared.catalog.watch_reader import WatchReader
 from shared.catalog.watch_writer import WatchWriter
 from shared.catalog.writer import BackupWriter
@@ -38,6 +40,8 @@ class Catalog(
     HealthReader,
     AnomalyReader,
     OverdueReader,
+    PeriodReader,
+    StorageReader,
     BackupWriter,
     EvidenceWriter,
     CleanupWriter,

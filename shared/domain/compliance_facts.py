@@ -188,7 +188,6 @@ class PeriodFacts:
         watched_since: When the watch looked for the first time; None where it never did.
         incidents: Opened in the period, or open at its start, oldest first.
         actions: Of people in the period, oldest first.
-        people: How many hold a role in the app.
     """
 
     organisation: str
@@ -198,6 +197,5 @@ class PeriodFacts:
     watched_since: datetime | None = None
     incidents: tuple[PastIncident, ...] = ()
     actions: tuple[PastAction, ...] = ()
-    people: int = 0
     trail: TrailFact = TrailFact()
     repository: RepositoryFact = RepositoryFact()

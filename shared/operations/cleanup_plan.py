@@ -115,7 +115,7 @@ def view_source(repository: Repository, catalog: Catalog, source: str, policy: S
     doubtful = {parse_key(finding.object).backup_id for finding in findings}
     in_use = catalog.backups_in_use()
     backups = [_judged_by_manifest(manifest, rows.get(manifest.backup_id), in_use) for manifest in manifests.values()]
-    backups = _doubt_proofs(backups, [rows[backup_id] for backup_id in manifests if backup_id in rows])
+    backups = doubt_proofs(backups, [rows[backup_id] for backup_id in manifests if backup_id in rows])
     backups += [_unreadable(backup_id, source, rows.get(backup_id)) for backup_id in doubtful]
     backups += [_attempt(row) for row in rows.values() if row.id not in manifests and _is_attempt(row)]
     gone = [
@@ -208,7 +208,7 @@ def _judged_by_manifest(manifest: Manifest, row: BackupRow | None, in_use: froze
     )
 
 
-def _doubt_proofs(backups: list[RetainedBackup], rows: Sequence[BackupRow]) -> list[RetainedBackup]:
+def doubt_proofs(backups: list[RetainedBackup], rows: Sequence[BackupRow]) -> list[RetainedBackup]:
     """Keep everything of a source that was imported and of which nothing is proven: what was, may not be known here."""
     if any(row.proven_at for row in rows) or all(row.run_id is not None for row in rows):
         return backups

@@ -122,7 +122,6 @@ def quiet_month(*sources: SourceRecord, **changes: Any) -> PeriodFacts:
                 reason="legal case 7",
             ),
         ),
-        "people": 3,
         "trail": TrailFact(entry_count=812, head_hash="cd" * 32),
         "repository": RepositoryFact(place="s3://acme-backups/goldcopy", is_elsewhere=True, recipients=2),
     }
