@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, case, func, select
 
 from shared.catalog.connection import Database
 from shared.catalog.conversion import status_record
@@ -51,6 +51,16 @@ class HealthRows:
     reaches: Mapping[str, Reachability]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupCounts:
+    """How many backups of a time succeeded and failed, and how many of these recently."""
+
+    ok: int
+    failed: int
+    recent_ok: int
+    recent_failed: int
+
+
 class HealthReader:
     """Reads what health is judged by."""
 
@@ -87,16 +97,26 @@ class HealthReader:
                 found |= {row.id: dict(row.phases) for row in connection.execute(query)}
         return found
 
-    def backup_counts(self, *, since: date) -> Mapping[str, tuple[int, int]]:
-        """Return how many backups succeeded and how many failed since a day, by source."""
-        columns = (
-            BACKUP_DAY.c.source,
-            func.sum(BACKUP_DAY.c.ok).label("ok"),
-            func.sum(BACKUP_DAY.c.failed).label("bad"),
+    def backup_counts(self, *, since: date, recent_since: date) -> Mapping[str, BackupCounts]:
+        """Return how many backups succeeded and failed since a day, and of these since a later day, by source."""
+        days = BACKUP_DAY.c
+        sums = (
+            func.sum(days.ok).label("ok"),
+            func.sum(days.failed).label("failed"),
+            func.sum(case((days.day >= recent_since, days.ok), else_=0)).label("recent_ok"),
+            func.sum(case((days.day >= recent_since, days.failed), else_=0)).label("recent_failed"),
         )
-        query = select(*columns).where(BACKUP_DAY.c.day >= since).group_by(BACKUP_DAY.c.source)
+        query = select(days.source, *sums).where(days.day >= since).group_by(days.source)
         with self._database.reading() as connection:
-            return {row.source: (int(row.ok), int(row.bad)) for row in connection.execute(query)}
+            return {
+                row.source: BackupCounts(
+                    ok=int(row.ok),
+                    failed=int(row.failed),
+                    recent_ok=int(row.recent_ok),
+                    recent_failed=int(row.recent_failed),
+                )
+                for row in connection.execute(query)
+            }
 
     def past_backups(self, source: str, *, until: datetime) -> tuple[PastBackup, ...]:
         """Return every backup of a source that was complete before an instant, and until when it was there.

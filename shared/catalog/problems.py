@@ -4,8 +4,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from psycopg import Error as PostgresError
-from psycopg import IntegrityError as PostgresIntegrityError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -84,6 +82,10 @@ def mapped_problems(label: str) -> Iterator[None]:
 
 
 def _problem(label: str, original: BaseException | None) -> CatalogProblem:
+    # Loading psycopg takes longer than most commands on a SQLite catalog do.
+    from psycopg import Error as PostgresError
+    from psycopg import IntegrityError as PostgresIntegrityError
+
     if isinstance(original, sqlite3.IntegrityError | PostgresIntegrityError):
         return RowRefused(
             f"the catalog {label} refused a row: {_first_line(original)}",

@@ -21,6 +21,7 @@ COMMANDS = {
     "backups": "shared.cli.backup_commands:backups",
     "check": "shared.cli.setup_commands:check",
     "cleanup": "shared.cli.repository_commands:cleanup",
+    "cost": "shared.cli.report_commands:cost",
     "demo": "shared.cli.demo_command:demo",
     "hold": "shared.cli.repository_commands:hold",
     "incidents": "shared.cli.watch_commands:incidents",
@@ -30,12 +31,15 @@ COMMANDS = {
     "people": "shared.cli.people_commands:people",
     "rebuild-catalog": "shared.cli.repository_commands:rebuild_catalog",
     "release": "shared.cli.repository_commands:release",
+    "report": "shared.cli.report_commands:report",
     "restore": "shared.cli.restore_commands:restore",
     "restore-test": "shared.cli.restore_commands:restore_test",
     "show": "shared.cli.backup_commands:show",
+    "status": "shared.cli.status_commands:status",
     "tools": "shared.cli.setup_commands:tools",
     "verify": "shared.cli.repository_commands:verify",
     "watch": "shared.cli.watch_commands:watch",
+    "what-if": "shared.cli.report_commands:what_if",
 }
 ENTRY_POINT_GROUP = "goldcopy.commands"
 

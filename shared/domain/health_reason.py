@@ -47,7 +47,7 @@ def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
 
 
 class ReasonCode(StrEnum):
-    """Every reason that `evaluate` gives; MEANINGS says when."""
+    """Every reason that `evaluate` gives; docs/health.md says when."""
 
     NO_FACTS = "no-facts"
     CATALOG_STALE = "catalog-stale"
@@ -77,3 +77,38 @@ class ReasonCode(StrEnum):
     REPOSITORY_NOT_MEASURED = "repository-not-measured"
     PROVIDER_OUTAGE = "provider-outage"
     PROVIDER_NOT_MEASURED = "provider-not-measured"
+
+
+_RED, _UNKNOWN, _YELLOW, _GREEN = ((colour,) for colour in Colour)
+
+COLOURS: dict[ReasonCode, tuple[Colour, ...]] = {
+    ReasonCode.NO_FACTS: _UNKNOWN,
+    ReasonCode.CATALOG_STALE: _UNKNOWN,
+    ReasonCode.CLOCK_WRONG: _UNKNOWN,
+    ReasonCode.NO_BACKUP: _RED,
+    ReasonCode.BACKUP_STALE: _RED,
+    ReasonCode.BACKUP_OVERDUE: _YELLOW,
+    ReasonCode.BACKUP_FRESH: _GREEN,
+    ReasonCode.BACKUP_DAMAGED: _RED + _YELLOW,
+    ReasonCode.BACKUP_SLOW: _YELLOW,
+    ReasonCode.LAST_RUN_FAILED: _YELLOW,
+    ReasonCode.RUN_LOST: _YELLOW,
+    ReasonCode.SCHEDULE_GAP: _YELLOW,
+    ReasonCode.NEVER_PROVEN: _RED + _YELLOW,
+    ReasonCode.PROVEN_STALE: _RED + _YELLOW,
+    ReasonCode.PROVEN_FRESH: _GREEN,
+    ReasonCode.TEST_FAILED: _RED,
+    ReasonCode.TEST_NOT_MEASURED: _UNKNOWN,
+    ReasonCode.TEST_OVERDUE: _YELLOW,
+    ReasonCode.VERIFY_FAILED: _YELLOW,
+    ReasonCode.VERIFY_NOT_MEASURED: _UNKNOWN,
+    ReasonCode.RECOVERY_TOO_SLOW: _YELLOW,
+    ReasonCode.RESTORE_TOO_SLOW: _YELLOW,
+    ReasonCode.RECOVERY_IN_TIME: _GREEN,
+    ReasonCode.ANOMALY: _YELLOW,
+    ReasonCode.REPOSITORY_UNREACHABLE: _RED,
+    ReasonCode.REPOSITORY_NOT_MEASURED: _UNKNOWN,
+    ReasonCode.PROVIDER_OUTAGE: _RED,
+    ReasonCode.PROVIDER_NOT_MEASURED: _UNKNOWN,
+}
+"""In which colours each reason comes, worst first."""

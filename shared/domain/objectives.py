@@ -65,7 +65,7 @@ class Standing:
 
 
 def measure(
-    source: Source, facts: SourceFacts | None, now: datetime, *, success_30: SuccessRate, success_90: SuccessRate
+    source: Source, facts: SourceFacts | None, now: datetime, *, success: tuple[SuccessRate, SuccessRate]
 ) -> Standing:
     """Compare what is known of a source with what was promised.
 
@@ -73,8 +73,7 @@ def measure(
         source: With its objectives.
         facts: None where nothing is known.
         now: Aware instant.
-        success_30: Backups of the last 30 days.
-        success_90: Backups of the last 90 days.
+        success: Backups of the last 30 and of the last 90 days.
     """
     if facts is None:
         return Standing()
@@ -94,15 +93,15 @@ def measure(
         predicted=predicted,
         calibration=calibrate(facts.tests),
         lost_rows=_lost_rows(facts.last_decisive),
-        success_30=success_30,
-        success_90=success_90,
+        success_30=success[0],
+        success_90=success[1],
         # Without any backup the objective is missed, not unknown.
         rpo_met=False if facts.newest is None else _within(exposure, objectives.rpo + source.schedule.grace),
         proven_met=False if facts.proven is None else _within(proven_exposure, objectives.proven),
         rto_met=_within(recovery, objectives.rto),
         backup_time_met=_within(backup_time, objectives.backup_time),
         restore_time_met=_within(recovery, objectives.restore_time),
-        success_met=success_30.meets(objectives.success_rate),
+        success_met=success[0].meets(objectives.success_rate),
     )
 
 

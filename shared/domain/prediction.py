@@ -23,6 +23,8 @@ _STUDENT = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812
 _STUDENT_BEYOND = 1.70
 # Sizes within this factor show noise rather than a slope.
 _SPREAD_FOR_SLOPE = 1.2
+# Sizes are counted in this many bytes, so that sums of squares stay exact enough.
+_UNIT = 1e6
 # No three tests are so alike that the next one is certain.
 _SMALLEST_DEVIATION_RATIO = 0.05
 
@@ -74,6 +76,33 @@ class _Point:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What a fit needs of its points; without one of them it is a subtraction."""
+
+    count: int
+    size: float
+    seconds: float
+    size_squares: float
+    products: float
+    seconds_squares: float
+    rates: float
+    rate_squares: float
+
+    def without(self, point: _Point) -> "_Sums":
+        rate = point.seconds / point.size
+        return _Sums(
+            self.count - 1,
+            self.size - point.size,
+            self.seconds - point.seconds,
+            self.size_squares - point.size**2,
+            self.products - point.size * point.seconds,
+            self.seconds_squares - point.seconds**2,
+            self.rates - rate,
+            self.rate_squares - rate**2,
+        )
+
+
 def predict_recovery(tests: Sequence[RestoreTestFact], dumped_bytes: int) -> Prediction | None:
     """Predict how long the restore of a backup would take.
 
@@ -92,7 +121,7 @@ def predict_recovery(tests: Sequence[RestoreTestFact], dumped_bytes: int) -> Pre
     if len(points) < TESTS_FOR_INTERVAL:
         guess, half = _point(newest).seconds / newest.dumped_bytes * dumped_bytes, None
     else:
-        guess, half = _fitted(points, float(dumped_bytes))
+        guess, half = _fitted(_sums(points), _spread(points), dumped_bytes / _UNIT)
     return Prediction(
         seconds=guess,
         low_seconds=None if half is None else max(0.0, guess - half),
@@ -106,15 +135,14 @@ def predict_recovery(tests: Sequence[RestoreTestFact], dumped_bytes: int) -> Pre
 def calibrate(tests: Sequence[RestoreTestFact]) -> Calibration:
     """Predict every test from all others of its source and count how often its time fell inside the interval."""
     points = [_point(test) for test in _usable(tests)]
-    inside = predicted = 0
+    if len(points) <= TESTS_FOR_INTERVAL:
+        return Calibration(inside=0, predicted=0)
+    sums, inside = _sums(points), 0
     for number, left_out in enumerate(points):
-        others = points[:number] + points[number + 1 :]
-        if len(others) < TESTS_FOR_INTERVAL:
-            continue
-        guess, half = _fitted(others, left_out.size)
-        predicted += 1
+        spread = _spread(points[:number] + points[number + 1 :])
+        guess, half = _fitted(sums.without(left_out), spread, left_out.size)
         inside += abs(left_out.seconds - guess) <= half
-    return Calibration(inside=inside, predicted=predicted)
+    return Calibration(inside=inside, predicted=len(points))
 
 
 def _usable(tests: Sequence[RestoreTestFact]) -> list[RestoreTestFact]:
@@ -126,36 +154,52 @@ def _usable(tests: Sequence[RestoreTestFact]) -> list[RestoreTestFact]:
 
 
 def _point(test: RestoreTestFact) -> _Point:
-    return _Point(float(test.dumped_bytes), test.recovery_time_seconds or 0.0)
+    return _Point(test.dumped_bytes / _UNIT, test.recovery_time_seconds or 0.0)
 
 
-def _fitted(points: Sequence[_Point], size: float) -> tuple[float, float]:
+def _sums(points: Sequence[_Point]) -> _Sums:
+    rates = [point.seconds / point.size for point in points]
+    return _Sums(
+        len(points),
+        sum([point.size for point in points]),
+        sum([point.seconds for point in points]),
+        sum([point.size**2 for point in points]),
+        sum([point.size * point.seconds for point in points]),
+        sum([point.seconds**2 for point in points]),
+        sum(rates),
+        sum([rate**2 for rate in rates]),
+    )
+
+
+def _spread(points: Sequence[_Point]) -> float:
+    """Return how many times the smallest size goes into the largest."""
+    sizes = [point.size for point in points]
+    return max(sizes) / min(sizes)
+
+
+def _fitted(sums: _Sums, spread: float, size: float) -> tuple[float, float]:
     """Return the guess for a size and half the interval's width."""
-    smallest, largest = min(point.size for point in points), max(point.size for point in points)
-    if largest < smallest * _SPREAD_FOR_SLOPE:
-        return _proportional(points, size)
-    count = len(points)
-    mean_size = sum(point.size for point in points) / count
-    mean_seconds = sum(point.seconds for point in points) / count
-    spread = sum((point.size - mean_size) ** 2 for point in points)
-    slope = sum((point.size - mean_size) * (point.seconds - mean_seconds) for point in points) / spread
+    if spread < _SPREAD_FOR_SLOPE:
+        return _proportional(sums, size)
+    count = sums.count
+    mean_size, mean_seconds = sums.size / count, sums.seconds / count
+    size_variation = sums.size_squares - count * mean_size**2
+    slope = (sums.products - count * mean_size * mean_seconds) / size_variation
     start = mean_seconds - slope * mean_size
     if slope <= 0 or start < 0:  # a restore has no negative price, neither to begin nor per byte
-        return _proportional(points, size)
-    residuals = sum((point.seconds - start - slope * point.size) ** 2 for point in points)
+        return _proportional(sums, size)
+    residuals = max(0.0, sums.seconds_squares - count * mean_seconds**2 - slope**2 * size_variation)
     guess = start + slope * size
     deviation = max(sqrt(residuals / (count - 2)), _SMALLEST_DEVIATION_RATIO * guess)
-    reach = sqrt(1 + 1 / count + (size - mean_size) ** 2 / spread)
+    reach = sqrt(1 + 1 / count + (size - mean_size) ** 2 / size_variation)
     return guess, _student(count - 2) * deviation * reach
 
 
-def _proportional(points: Sequence[_Point], size: float) -> tuple[float, float]:
-    count = len(points)
-    rates = [point.seconds / point.size for point in points]
-    mean = sum(rates) / count
-    variance = sum((rate - mean) ** 2 for rate in rates) / (count - 1)
+def _proportional(sums: _Sums, size: float) -> tuple[float, float]:
+    mean = sums.rates / sums.count
+    variance = max(0.0, sums.rate_squares - sums.count * mean**2) / (sums.count - 1)
     deviation = max(sqrt(variance), _SMALLEST_DEVIATION_RATIO * mean)
-    return mean * size, _student(count - 1) * deviation * sqrt(1 + 1 / count) * size
+    return mean * size, _student(sums.count - 1) * deviation * sqrt(1 + 1 / sums.count) * size
 
 
 def _student(freedom: int) -> float:

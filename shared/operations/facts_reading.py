@@ -1,6 +1,7 @@
 """From catalog rows to facts: what health is judged by, for all sources in a handful of queries."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.catalog.engine import Catalog
@@ -24,6 +25,18 @@ TESTS_SINCE = timedelta(days=400)
 """Older tests say little about how long a restore takes today."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFacts:
+    """What the catalog knows: facts by source, and where all sources stand that it has met."""
+
+    facts: Mapping[str, SourceFacts]
+    statuses: Mapping[str, SourceStatusRow]
+
+    def beside(self, sources: Collection[str]) -> tuple[SourceStatusRow, ...]:
+        """Return the sources that the catalog knows and the configuration does not, by name."""
+        return tuple(row for name, row in sorted(self.statuses.items()) if name not in sources)
+
+
 def provider_of(source: str) -> str:
     """Name the server behind a source, as it is asked whether it can be reached."""
     return f"provider:{source}"
@@ -31,7 +44,7 @@ def provider_of(source: str) -> str:
 
 def read_facts(
     catalog: Catalog, sources: Iterable[Source], now: datetime, *, reaches: Mapping[str, Reachability] | None = None
-) -> dict[str, SourceFacts]:
+) -> KnownFacts:
     """Read what is known of sources.
 
     Args:
@@ -47,13 +60,8 @@ def read_facts(
     rows = catalog.health_rows(started_since=_started_since(wanted, now), tested_since=now - TESTS_SINCE)
     anomalies = _open_anomalies(catalog)
     answers = dict(rows.reaches) | dict(reaches or {})
-    return {source.name: _facts(source.name, rows, anomalies.get(source.name, ()), answers, now) for source in wanted}
-
-
-def unconfigured_statuses(catalog: Catalog, sources: Iterable[str]) -> list[SourceStatusRow]:
-    """Return where sources stand that the catalog knows and the configuration does not, by name."""
-    configured = set(sources)
-    return [row for row in catalog.source_statuses() if row.source not in configured]
+    facts = {source.name: _facts(source.name, rows, anomalies.get(source.name, ()), answers, now) for source in wanted}
+    return KnownFacts(facts=facts, statuses=rows.statuses)
 
 
 def _started_since(sources: Iterable[Source], now: datetime) -> datetime:

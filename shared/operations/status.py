@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.catalog.engine import Catalog
@@ -12,7 +12,7 @@ from shared.domain.objectives import Standing, SuccessRate, measure
 from shared.domain.source import Source
 from shared.domain.source_facts import Reachability
 from shared.errors import CatalogProblem
-from shared.operations.facts_reading import REPOSITORY, read_facts, unconfigured_statuses
+from shared.operations.facts_reading import REPOSITORY, read_facts
 from shared.units import format_instant
 
 _EXIT_CODES = {Colour.GREEN: 0, Colour.YELLOW: 0, Colour.RED: 1, Colour.UNKNOWN: 3}
@@ -139,16 +139,12 @@ def read_status(
         CatalogProblem: The catalog cannot be read; `unknown_status` is what is left to say then.
     """
     chosen = [sources[name] for name in sorted(sources if only is None else only)]
-    facts = read_facts(catalog, chosen, now, reaches={REPOSITORY: repository} if repository else None)
+    known = read_facts(catalog, chosen, now, reaches={REPOSITORY: repository} if repository else None)
+    facts = known.facts
     success = _success(catalog, now)
+    none = (SuccessRate(), SuccessRate())
     standings = {
-        source.name: measure(
-            source,
-            facts[source.name],
-            now,
-            success_30=success[30].get(source.name, SuccessRate()),
-            success_90=success[90].get(source.name, SuccessRate()),
-        )
+        source.name: measure(source, facts[source.name], now, success=success.get(source.name, none))
         for source in chosen
     }
     passed = {name: standing.last_passed.id for name, standing in standings.items() if standing.last_passed}
@@ -165,7 +161,7 @@ def read_status(
             )
             for source in chosen
         ),
-        unconfigured=tuple(unconfigured_statuses(catalog, sources)) if only is None else (),
+        unconfigured=known.beside(sources) if only is None else (),
     )
 
 
@@ -200,15 +196,16 @@ def reason_document(reason: Reason) -> dict[str, Any]:
     }
 
 
-def _success(catalog: Catalog, now: datetime) -> dict[int, dict[str, SuccessRate]]:
-    """Count backups of the last 30 and 90 days, today included."""
-    today = now.date()
+def _success(catalog: Catalog, now: datetime) -> dict[str, tuple[SuccessRate, SuccessRate]]:
+    """Count backups of the last 30 and of the last 90 days, today included."""
+    today = now.astimezone(UTC).date()
+    counts = catalog.backup_counts(since=today - timedelta(days=89), recent_since=today - timedelta(days=29))
     return {
-        days: {
-            source: SuccessRate(ok=ok, failed=failed)
-            for source, (ok, failed) in catalog.backup_counts(since=today - timedelta(days=days - 1)).items()
-        }
-        for days in (30, 90)
+        source: (
+            SuccessRate(ok=count.recent_ok, failed=count.recent_failed),
+            SuccessRate(ok=count.ok, failed=count.failed),
+        )
+        for source, count in counts.items()
     }
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.domain.backup import BackupKind
-from shared.domain.health import Colour, ReasonCode, SourceFacts, evaluate
-from shared.domain.health_reason import worst
+from shared.domain.health import Colour, SourceFacts, evaluate
+from shared.domain.health_reason import COLOURS, worst
 from shared.domain.proof import Outcome
 from shared.domain.source import HealthRules, Objectives, Schedule
 from shared.domain.source_facts import (
@@ -178,9 +178,9 @@ def test_reasons_follow_from_the_facts(facts: SourceFacts | None, expected: dict
     assert evaluate(APP, facts, NOW).colour is worst([*expected.values(), Colour.GREEN])
 
 
-def test_every_reason_has_a_case() -> None:
-    seen = {reason.code for facts, _ in CASES for reason in evaluate(APP, facts, NOW).reasons}
-    assert seen == set(ReasonCode)
+def test_every_reason_has_a_case_in_each_of_its_colours() -> None:
+    seen = {(reason.code, reason.colour) for facts, _ in CASES for reason in evaluate(APP, facts, NOW).reasons}
+    assert seen == {(code, colour) for code, colours in COLOURS.items() for colour in colours}
 
 
 def test_worst_reason_comes_first_and_nothing_is_lost() -> None:

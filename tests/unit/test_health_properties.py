@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.backup import BackupKind
-from shared.domain.health import Colour, SourceFacts, evaluate
+from shared.domain.health import Colour, ReasonCode, SourceFacts, evaluate
+from shared.domain.health_reason import COLOURS
 from shared.domain.proof import Outcome
 from shared.domain.source import Objectives, Schedule, Source
 from shared.domain.source_facts import (
@@ -185,6 +186,7 @@ def test_every_reason_says_what_and_what_to_do(source: Source, known: SourceFact
         assert "\n" not in reason.sentence
         assert reason.colour is Colour.GREEN or reason.action
         assert reason.since is None or reason.since <= NOW
+        assert reason.colour in COLOURS[ReasonCode(reason.code)]
 
 
 @given(SOURCES, facts(), st.sampled_from(["newest", "proven", "read_at"]))

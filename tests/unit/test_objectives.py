@@ -20,7 +20,7 @@ POOR = SuccessRate(ok=29, failed=1)
 
 
 def stand(facts: SourceFacts | None, success: SuccessRate = GOOD) -> Standing:
-    return measure(APP, facts, NOW, success_30=success, success_90=success)
+    return measure(APP, facts, NOW, success=(success, success))
 
 
 def test_all_is_met_and_counted() -> None:

@@ -1,0 +1,68 @@
+"""How every configured source stands, for the command line, the watch and metrics."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from shared.catalog.engine import Catalog, open_catalog
+from shared.config.load import Config, load_config
+from shared.domain.source_facts import Reachability
+from shared.errors import CatalogProblem
+from shared.operations.reach import probe_repository
+from shared.operations.status import StatusReport, read_status, unknown_status
+
+
+class StatusDesk:
+    """Judges the sources of one configuration, as often as it is asked."""
+
+    def __init__(self, config: Config, read_catalog: Callable[[], Catalog]) -> None:
+        """Take a configuration, and what opens its catalog."""
+        self._config, self._read_catalog = config, read_catalog
+
+    def read(self, now: datetime, *, source: str | None = None, probe: bool = False) -> StatusReport:
+        """Judge all sources, or one; a catalog that cannot be read makes them unknown.
+
+        Args:
+            now: Aware instant to judge for.
+            source: Only this one.
+            probe: Ask the repository, too.
+
+        Raises:
+            ConfigInvalid: There is no such source.
+        """
+        sources = self._config.sources
+        only = None if source is None else [self._config.source(source).name]
+        repository = self.probe(now) if probe else None
+        try:
+            return read_status(self._read_catalog(), sources, now, only=only, repository=repository)
+        except CatalogProblem as error:
+            return unknown_status(sources, now, error, only=only)
+
+    def probe(self, now: datetime) -> Reachability:
+        """Ask the repository whether it can be reached."""
+        from shared.wiring.parts import Parts
+
+        timeout = self._config.file.health.repository_timeout
+        return probe_repository(lambda: Parts(self._config).store, timeout, now)
+
+
+@contextmanager
+def open_status(config_path: str | None = None) -> Iterator[StatusDesk]:
+    """Open what a configuration names, to look at it.
+
+    Raises:
+        ConfigInvalid: The configuration cannot be used.
+    """
+    config = load_config(config_path)
+    opened: list[Catalog] = []
+
+    def catalog() -> Catalog:
+        if not opened:
+            opened.append(open_catalog(config.catalog_url))
+        return opened[0]
+
+    try:
+        yield StatusDesk(config, catalog)
+    finally:
+        for each in opened:
+            each.close()
