@@ -34,6 +34,11 @@ def choose_port(wanted: int | None, state_folder: Path) -> int:
     )
 
 
+def free_port_near(wanted: int) -> int:
+    """Return the wanted port, or any free one where another program has it."""
+    return wanted if _is_free(wanted) else _any_port()
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

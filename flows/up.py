@@ -1,4 +1,4 @@
-"""`goldcopy up`: Prefect's server, the schedules and a worker on one machine, started and watched by one process.
+"""`goldcopy up`: Prefect's server, schedules, a worker and the app on one machine, started and watched by one process.
 
 The order matters. Leftovers of a killed predecessor end first; runs that died with it are closed before a worker asks
 for work, else they block their successors for ever; the pool is paused and drained before the worker stops, since a
@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 )
 @click.pass_obj
 def command(config: str | None, port: int | None, runs_at_once: int, drain_seconds: int) -> int:
-    """Run everything on this machine: server, schedules, worker.
+    """Run everything on this machine: server, schedules, worker, app.
 
     Ctrl-C (or SIGTERM) waits for running backups and then stops; a second one stops at once.
     """
@@ -102,17 +102,18 @@ class Up:
             "worker", "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process",
             "--name", f"goldcopy-up-{socket.gethostname()}", "--limit", str(runs_at_once),
         )  # fmt: skip
+        self.app_port = server.free_port_near(config.file.app.port)
         self.workers = [worker, *self._app()]
 
     def _program(self, name: str, *arguments: str) -> Program:
         return Program(name, arguments, self.environment, self.logs / f"{name}.log")
 
     def _app(self) -> list[Program]:
-        """The app, once it is installed."""
-        found = entry_points(group="goldcopy.commands", name="app")
-        return (
-            [self._program("app", "-m", "shared.cli.main", "app", "--config", str(self.config.path))] if found else []
-        )
+        """The app, where it is installed."""
+        if not entry_points(group="goldcopy.commands", name="app"):
+            return []
+        config, port = str(self.config.path), str(self.app_port)
+        return [self._program("app", "-m", "shared.cli.main", "app", "--config", config, "--port", port)]
 
     @contextmanager
     def programs_end(self) -> Iterator[None]:
@@ -157,13 +158,15 @@ class Up:
     def readiness(self, drain_seconds: float) -> Iterator[str]:
         """Say where everything is and what comes next."""
         yield f"Goldcopy is up: {self.url.removesuffix('/api')}"
+        if any(program.name == "app" for program in self.workers):
+            yield f"  app     {self.config.file.app.url or f'http://{self.config.file.app.host}:{self.app_port}'}"
         yield f"  shell   export PREFECT_API_URL={self.url}   (before `prefect deployment run ...` and the like)"
         for name in self.config.sources:
             try:
                 self.config.source_url(name)
             except GoldcopyError as error:
                 yield f"  !       {name} cannot be backed up from here: {error}"
-        yield f"  logs    {_short(self.logs)}/server.log, worker.log"
+        yield f"  logs    {_short(self.logs)}/server.log, worker.log, app.log"
         yield f"  stop    Ctrl-C, which waits up to {format_duration(drain_seconds)} for running work"
         standard = read_definitions()
         planned = (*standard.values(), *plan_own(self.config.sources.values(), standard).values())

@@ -11,6 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from shared.catalog.engine import open_catalog
+from shared.clock import utc_now
+from shared.domain.api_key import digest_of, key_of
+from shared.domain.person import Role
 from tests.support.fake_workspace import FakeWorkspace, told
 from tests.support.prefect_up import UpProcess
 
@@ -28,6 +32,7 @@ def test_schedules_fire_and_stop_kill_and_crash_leave_nothing_stuck(up: UpProces
     fake = told(up.folder, app={"seconds": 1.0}, shop={})
     up.start()
     _a_run_of_a_deployment_is_done(up, fake)
+    _the_app_is_there_and_starts_a_backup_for_a_program(up, fake)
     _a_killed_worker_comes_back(up)
     _the_scheduler_makes_runs_of_every_schedule(up)
     lost = _the_supervisor_is_killed_in_the_middle_of_a_backup(up, fake)
@@ -48,6 +53,31 @@ def _a_run_of_a_deployment_is_done(up: UpProcess, fake: FakeWorkspace) -> None:
         return {entry["message"] for entry in up.post("/logs/filter", wanted)}
 
     up.until(lambda: "app: dump" in lines(), f"in the log of the run: {lines()}", 20)
+
+
+def _the_app_is_there_and_starts_a_backup_for_a_program(up: UpProcess, fake: FakeWorkspace) -> None:
+    address = up.output.read_text().partition("  app     ")[2].split()[0]
+    key = key_of(b"a program's key, 32 bytes long..")
+    with open_catalog(f"sqlite:///{up.folder}/.goldcopy/catalog.db", actor="admin") as catalog:
+        catalog.add_api_key("ci", digest_of(key), Role.OPERATOR, now=utc_now())
+    up.until(lambda: _answers(f"{address}/_stcore/health"), "an app that answers", 60)
+    answer = httpx.post(
+        f"{address}/api/backups",
+        json={"source": "shop", "kind": "pre-deploy", "reason": "release 41"},
+        headers={"authorization": f"Bearer {key}"},
+        timeout=30,
+    )
+    assert answer.status_code == 202, answer.text
+    up.until_state(answer.json()["run"], "Completed", timeout_seconds=90)
+    asked = [call for call in fake.calls("back_up") if call.get("kind") == "pre-deploy"]
+    assert [(call["subject"], call["reason"]) for call in asked] == [("shop", "release 41 (key:ci)")]
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def _a_killed_worker_comes_back(up: UpProcess) -> None:
