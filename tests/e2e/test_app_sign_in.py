@@ -121,7 +121,7 @@ def test_others_are_told_why_they_are_not_let_in(
     assert "billing" not in tab.page.get_by_test_id("stApp").inner_text()
 
 
-def test_programs_need_a_key_where_people_sign_in(site: tuple[RunningApp, Catalog]) -> None:
+def test_programs_need_a_key_and_monitoring_needs_none(site: tuple[RunningApp, Catalog]) -> None:
     app = site[0]
-    assert httpx.get(f"{app.url}/metrics").status_code == 401
+    assert httpx.post(f"{app.url}/api/backups", json={}).status_code == 401
     assert httpx.get(f"{app.url}/healthz").status_code == 200
