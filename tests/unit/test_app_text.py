@@ -2,8 +2,9 @@
 
 import pytest
 
-from monitor_app.components.strip import DayState, StripRow, strip_html
+from monitor_app.components.strip import StripRow, strip_html
 from monitor_app.components.text import ago, count, esc, free, html_text, instant, plain, span, zone
+from shared.domain.heartbeat import DayState
 from tests.support.app_catalog import PAYLOADS
 from tests.support.catalogs import NOW
 
