@@ -1,13 +1,16 @@
 """The watch on real catalogs: what is recorded, what is told, and to whom."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
 
 from shared.catalog.engine import Catalog
+from shared.catalog.watch_records import WatchResult
 from shared.domain.backup import BackupKind
 from shared.domain.channel import Channel, DeliveryResult, DeliveryState
 from shared.domain.escalation import Escalation
+from shared.domain.health import Health
 from shared.domain.notice import NoticeEvent, NoticeSeverity
 from shared.domain.proof import Finding, Outcome, Severity
 from shared.domain.quiet import parse_quiet_hours
@@ -269,3 +272,24 @@ def test_cleanup_that_refused_is_told_once_a_week(scene: WatchScene, catalog: Ca
             refusals.append(finding)
         told += [notice.title for notice in scene.watch(after=timedelta(days=1)).notices]
     assert told == ["Cleanup of app refused: the manifest is cut"] * 2
+
+
+def test_plan_made_before_an_acknowledgement_is_not_recorded_but_made_again(
+    scene: WatchScene, catalog: Catalog
+) -> None:
+    scene.watch()
+    scene.codes["app"] = ("backup-stale",)
+    scene.watch()
+    told = scene.place.read_healths
+
+    def acknowledged_meanwhile(at: datetime) -> Sequence[Health]:
+        record = catalog.watch_record(changes_since=at)
+        assert record is not None
+        catalog.acknowledge(["app#2"], by="ada", reason="on it", now=at)
+        assert catalog.record_watch(record.version, WatchResult(), at) is False
+        return told(at)
+
+    scene.change(read_healths=acknowledged_meanwhile)
+    assert scene.watch(after=5 * HOUR).notices == (), "neither a reminder nor an escalation"
+    [incident] = catalog.incidents(open_only=True)
+    assert incident.acknowledgement is not None
