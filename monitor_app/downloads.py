@@ -11,22 +11,27 @@ from shared.domain.person import Role
 
 
 def manifest(backup_id: str) -> Callable[[], bytes]:
-    """Return a reader of a backup's manifest as it is stored; it runs when somebody asks for the file."""
+    """Return a reader of a backup's manifest as it is stored; it runs when the viewer asks for the file.
 
-    def read() -> bytes:
-        auth.require(Role.VIEWER)
-        return _stored(backup_id)["manifest.json"]
-
-    return read
+    Raises:
+        NotAllowed: Whoever looks at the page may not have it.
+    """
+    # Asked now: the reader runs later, where Streamlit knows no user; its address is known to this session only.
+    auth.require(Role.VIEWER)
+    return lambda: _stored(backup_id)["manifest.json"]
 
 
 def recovery_kit(backup_id: str) -> Callable[[], bytes]:
-    """Return a maker of the archive that `recover.sh` needs beside a copy of the repository; same facts, same bytes."""
+    """Return a maker of the archive that `recover.sh` needs beside a copy of the repository; same facts, same bytes.
+
+    Raises:
+        NotAllowed: Whoever looks at the page may not have it.
+    """
+    auth.require(Role.VIEWER)
 
     def make() -> bytes:
         from shared.repository.recovery import packaged_recovery_files
 
-        auth.require(Role.VIEWER)
         return archive(_stored(backup_id) | packaged_recovery_files(), parse_backup_id(backup_id).at)
 
     return make
