@@ -28,6 +28,7 @@ COMMANDS = {
     "init": "shared.cli.setup_commands:init",
     "keys": "shared.cli.people_commands:keys",
     "notify-test": "shared.cli.notice_commands:notify_test",
+    "metrics": "shared.cli.metrics_command:metrics",
     "people": "shared.cli.people_commands:people",
     "rebuild-catalog": "shared.cli.repository_commands:rebuild_catalog",
     "release": "shared.cli.repository_commands:release",

@@ -31,7 +31,8 @@ _NOBODY_KNOWS = "-"
 def status(config: str | None, source: str | None, *, probe: bool, as_json: bool) -> int:
     """Show how every source stands, or SOURCE in detail: exposure, proof, reasons, what to do."""
     with open_status(config) as desk:
-        report = desk.read(utc_now(), source=source, probe=probe)
+        now = utc_now()
+        report = desk.read(now, source=source, repository=desk.probe(now) if probe else None)
     lines = _detail(report.sources[0]) if source else _overview(report)
     emit(report.document() if as_json else {}, lines, as_json=as_json)
     return report.exit_code

@@ -19,20 +19,19 @@ class StatusDesk:
         """Take a configuration, and what opens its catalog."""
         self._config, self._read_catalog = config, read_catalog
 
-    def read(self, now: datetime, *, source: str | None = None, probe: bool = False) -> StatusReport:
+    def read(self, now: datetime, *, source: str | None = None, repository: Reachability | None = None) -> StatusReport:
         """Judge all sources, or one; a catalog that cannot be read makes them unknown.
 
         Args:
             now: Aware instant to judge for.
             source: Only this one.
-            probe: Ask the repository, too.
+            repository: What the repository answered just now, where it was asked.
 
         Raises:
             ConfigInvalid: There is no such source.
         """
         sources = self._config.sources
         only = None if source is None else [self._config.source(source).name]
-        repository = self.probe(now) if probe else None
         try:
             return read_status(self._read_catalog(), sources, now, only=only, repository=repository)
         except CatalogProblem as error:
