@@ -3,7 +3,8 @@
 Every function takes small hashable arguments and returns frozen rows. After a change call `forget()`.
 """
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import streamlit as st
@@ -16,10 +17,17 @@ from monitor_app.queries.backup_detail import BackupDetail, load_backup
 from monitor_app.queries.backups import BackupFilter
 from monitor_app.queries.days import load_fleet_days
 from monitor_app.queries.elsewhere import load_manual_backups
+from monitor_app.queries.findings import Finding, load_findings
+from monitor_app.queries.fleet import Fleet, load_day_counts, load_fleet
 from monitor_app.queries.freshness import load_signs
+from monitor_app.queries.recovery import Evidence, load_evidence
+from monitor_app.queries.requests import load_choices, load_requests
+from monitor_app.queries.source_history import SourceHistory, load_source_history
 from shared.catalog.app_records import ManualBackupRecord
 from shared.catalog.records import AuditRow, BackupRow, DayRow
+from shared.catalog.restore_requests import RestoreRequestRecord
 from shared.clock import utc_now
+from shared.domain.heartbeat import DayCount
 
 CHAIN_SECONDS = 600
 _LIVE: dict[str, Any] = {"ttl": 30, "show_spinner": False}
@@ -28,6 +36,7 @@ _LIVE: dict[str, Any] = {"ttl": 30, "show_spinner": False}
 def forget() -> None:
     """Drop everything that is cached, so that a change shows at once."""
     st.cache_data.clear()
+    st.cache_resource.clear()
 
 
 def freshness() -> Freshness:
@@ -88,3 +97,47 @@ def audit_entries(wanted: AuditFilter, page: int) -> tuple[AuditRow, ...]:
 def audit_chain() -> CheckedChain:
     """What a walk along the whole audit trail found, at most ten minutes ago."""
     return check_chain(site.current().database(), utc_now())
+
+
+# Shared as it is, not copied for every run: it holds all sources, is frozen, and nobody changes it.
+@st.cache_resource(max_entries=1, **_LIVE)
+def fleet() -> Fleet:
+    """How all configured sources stand."""
+    shown = site.current()
+    return load_fleet(shown.database(), shown.config.sources, utc_now())
+
+
+@st.cache_data(max_entries=50, **_LIVE)
+def day_counts(sources: tuple[str, ...], since: date) -> Mapping[str, Mapping[date, DayCount]]:
+    """What each UTC day came to for some sources."""
+    return load_day_counts(site.current().database(), sources, since)
+
+
+@st.cache_data(max_entries=20, **_LIVE)
+def source_history(source: str, since: date) -> SourceHistory:
+    """What happened to one source since a UTC day."""
+    return load_source_history(site.current().database(), source, datetime.combine(since, time(), UTC))
+
+
+@st.cache_data(max_entries=1, **_LIVE)
+def findings() -> tuple[Finding, ...]:
+    """What is open, and what was over lately; newest first."""
+    return load_findings(site.current().database(), utc_now())
+
+
+@st.cache_data(max_entries=1, **_LIVE)
+def evidence() -> Evidence:
+    """The newest restore tests of all sources with what they found."""
+    return load_evidence(site.current().database())
+
+
+@st.cache_data(max_entries=1, **_LIVE)
+def restore_requests() -> tuple[RestoreRequestRecord, ...]:
+    """The newest requests for restores."""
+    return load_requests(site.current().database())
+
+
+@st.cache_data(max_entries=50, **_LIVE)
+def restorable(source: str) -> tuple[tuple[str, bool], ...]:
+    """The backups of a source that can be asked for, newest first, each with whether it is proven."""
+    return load_choices(site.current().database(), source)

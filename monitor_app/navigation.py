@@ -38,6 +38,11 @@ class Page:
 
 
 PAGES = (
+    Page("overview", "Are we safe?", ":material/gpp_good:", "Is every database recoverable right now?"),
+    Page("source", "One source", ":material/database:", "What happened to it, is that normal, and does it restore?"),
+    Page("findings", "Findings", ":material/flag:", "What is open, since when, and who has it?"),
+    Page("recovery", "Recovery", ":material/restore:", "Would we be back in time, and how do we know?"),
     Page("history", "Backup history", ":material/history:", "Which backups are there, and what does each one hold?"),
+    Page("requests", "Restore requests", ":material/approval:", "Who wants what restored, and who decided?"),
     Page("audit", "Audit trail", ":material/fact_check:", "Who did what, and was it altered?"),
 )

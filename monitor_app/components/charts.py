@@ -64,6 +64,6 @@ def limit_line(figure: go.Figure, value: float, label: str, colours: Palette) ->
     figure.add_hline(
         y=value,
         line={"color": colours.bad, "width": 1.5, "dash": "dash"},
-        annotation={"text": label, "font": {"color": colours.bad, "size": 12}},
+        annotation={"text": label, "font": {"color": colours.bad, "size": 12}, "xshift": 6},
         annotation_position="top left",
     )

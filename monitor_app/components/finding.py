@@ -9,6 +9,8 @@ from monitor_app.components.theme import HEALTH, Mark
 from shared.domain.health_reason import Colour, Reason
 from shared.errors import GoldcopyError
 
+SOURCE_PAGE = "app_pages/source.py"
+
 
 def page_title(page: str, finding: str) -> None:
     """Begin a page: its name, small, and what it found as the title.
@@ -42,12 +44,19 @@ def badge(mark: Mark, word: str = "") -> None:
     st.badge(esc(word or mark.word), icon=mark.icon, color=mark.badge)
 
 
+def source_link(name: str) -> None:
+    """Link to the page of one source."""
+    label = f"**{esc(name)}**"
+    st.page_link(SOURCE_PAGE, label=label, icon=":material/database:", query_params={"source": name})
+
+
 def reasons(found: Iterable[Reason]) -> None:
     """Show reasons, worst first as they come: what, and what to do about it."""
     for reason in found:
         mark = HEALTH[reason.colour.value]
         action = f"  \n{esc('Do:')} {free(reason.action)}" if reason.action else ""
-        st.markdown(f":{mark.badge}[**{mark.glyph}**] {esc(reason.sentence)}{action}")
+        sentence = f"{reason.sentence[:1].upper()}{reason.sentence[1:]}"
+        st.markdown(f":{mark.badge}[**{mark.glyph}**] {esc(sentence)}{action}")
 
 
 def nothing_here(title: str, next_step: str, command: str = "") -> None:

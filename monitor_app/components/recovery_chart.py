@@ -63,18 +63,16 @@ def recovery_figure(rows: Sequence[Lollipop], colours: Palette) -> go.Figure:
         customdata=[plain(row.detail) for row in rows],
         hovertemplate="%{customdata}<extra></extra>",
     )
-    figure.add_vline(
-        x=1,
-        line={"color": colours.bad, "width": 1.5, "dash": "dash"},
-        annotation={"text": "objective", "font": {"color": colours.bad, "size": 12}},
-        annotation_position="top",
-    )
+    figure.add_vline(x=1, line={"color": colours.bad, "width": 1.5, "dash": "dash"})
+    # On a logarithmic axis a note stands at the logarithm: that of 1.
+    note = {"text": "objective", "font": {"color": colours.bad, "size": 12}, "showarrow": False}
+    figure.add_annotation(x=0, y=1, yref="paper", yshift=12, **note)
     ticks = [tick for tick in _TICKS if least <= tick <= most * 1.01]
     # Room for the labels behind the marks: the axis is logarithmic.
     span = log10(most) - log10(least)
     figure.update_xaxes(
         type="log",
-        range=[log10(least) - span * 0.02, log10(most) + span * 0.45],
+        range=[log10(least) - span * 0.02, log10(most) + span * 0.3],
         tickvals=ticks,
         ticktext=[f"{tick:g}x" for tick in ticks],
     )

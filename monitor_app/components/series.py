@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from math import sqrt
 
-from monitor_app.components.text import count
 from shared.domain.exposure import Breach, Segment, find_breaches, sawtooth
 from shared.domain.size_band import expected_band
 from shared.units import format_alike
@@ -67,6 +66,11 @@ class Sizes:
         """Those that stand out."""
         return tuple(point for point in self.points if point.note)
 
+    def since(self, at: datetime, where: tzinfo) -> "Sizes":
+        """Return only what is not older than an instant."""
+        first = local(at, where)
+        return Sizes(points=tuple(point for point in self.points if point.at >= first), unit=self.unit)
+
 
 def exposure_series(segments: Sequence[Segment], objective: timedelta, grace: timedelta, where: tzinfo) -> Exposure:
     """Return exposure over time.
@@ -104,7 +108,8 @@ def exposure_series(segments: Sequence[Segment], objective: timedelta, grace: ti
 def exposure_finding(series: Exposure, now: timedelta | None, days: int) -> str:
     """Say what the chart shows: `Objective missed 3 times in 180 days; 2 h at risk now`."""
     number = len(series.breaches)
-    missed = f"Objective missed {count(number, 'time')} in {days} days" if number else f"Objective kept for {days} days"
+    times = "once" if number == 1 else f"{number} times"
+    missed = f"Objective missed {times} in {days} days" if number else f"Objective kept for {days} days"
     if now is None:
         return f"{missed}; nothing could be restored now"
     seconds = _HOUR if series.unit == "h" else _DAY

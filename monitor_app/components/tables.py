@@ -8,8 +8,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from monitor_app.components.text import esc, plain
 
-ROW_HEIGHT_PIXELS = 35
-_HEADER_PIXELS = 38
+# As tall as Streamlit draws them at our font size.
+ROW_HEIGHT_PIXELS = 33
+_HEADER_PIXELS = 36
 
 
 def facts(values: Mapping[str, object], *, alt: str) -> None:

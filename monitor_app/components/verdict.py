@@ -48,11 +48,21 @@ _LABELS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The answer: its colour, one sentence, and what is worst; plain texts."""
+    """The answer in plain texts.
+
+    Attributes:
+        colour: That of the worst source.
+        title: The answer in one sentence.
+        worst: Which source is worst, or has the longest exposure where all is well.
+        body: What is wrong with it, since when, and who has it.
+        is_new: Whether nothing was ever backed up, so that nobody has failed yet.
+    """
 
     colour: Colour
     title: str
+    worst: str
     body: str
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +120,12 @@ def need_someone(reports: Sequence[SourceReport]) -> tuple[SourceReport, ...]:
 
 def label(reason: Reason) -> str:
     """Name a reason in two or three words."""
-    return _LABELS.get(reason.code, "Fine" if reason.colour is Colour.GREEN else "Look")
+    return cause_label(reason.code)
+
+
+def cause_label(code: str) -> str:
+    """Name a code of a reason, or a rule about anomalies, in two or three words."""
+    return _LABELS.get(code) or code.replace("-", " ").capitalize()
 
 
 def fleet_verdict(
@@ -128,8 +143,19 @@ def fleet_verdict(
     first = ranked[0]
     colour = first.health.colour
     if colour is Colour.GREEN:
-        return Verdict(colour=colour, title=_all_well(len(ranked)), body=_longest(ranked))
-    number = _trouble(first)
+        longest = max(ranked, key=_times_objective)
+        worst = f"Longest exposure: {longest.source.name}"
+        return Verdict(colour=colour, title=_all_well(len(ranked)), worst=worst, body=f"{_upper(_at_risk(longest))}.")
+    worst, body = f"Worst: {first.source.name}", _worst_words(first, incidents, where, now)
+    if all(report.facts is not None and report.facts.first_backup_at is None for report in ranked):
+        title = f"Not safe yet: {count(len(ranked), 'source')} without a first backup"
+        return Verdict(colour=colour, title=title, worst=worst, body=body, is_new=True)
+    return Verdict(colour=colour, title=f"{_answer(colour, first)}: {_what(ranked)}", worst=worst, body=body)
+
+
+def _what(ranked: Sequence[SourceReport]) -> str:
+    """Say what is wrong with how many, by the worst trouble of the worst source."""
+    number = _trouble(ranked[0])
     sharing = [report for report in ranked if _TROUBLES[number].shared_by(report)]
     if number == _RPO and all(_is_unprotected(report) for report in sharing):
         number -= 1
@@ -137,22 +163,12 @@ def fleet_verdict(
         sharing = list(need_someone(ranked))
     trouble = _TROUBLES[number]
     predicate = trouble.one if len(sharing) == 1 else trouble.many
-    title = f"{_answer(colour, first)}: {len(sharing)} of {count(len(ranked), 'source')} {predicate}"
-    return Verdict(colour=colour, title=title, body=f"Worst: {_worst_words(first, incidents, where, now)}")
+    return f"{len(sharing)} of {count(len(ranked), 'source')} {predicate}"
 
 
 def _answer(colour: Colour, first: SourceReport) -> str:
     """A missed objective is never called safe, even while it is young enough to be yellow."""
     return "Not safe" if colour is Colour.YELLOW and first.standing.rpo_met is False else _ANSWERS[colour]
-
-
-def exposure_words(report: SourceReport) -> str:
-    """Say what would be lost now, and what was agreed, in one unit; empty where that is not known."""
-    exposure, rpo = report.standing.exposure, report.source.objectives.rpo
-    if exposure is None:
-        return ""
-    lost, agreed = format_alike(exposure.total_seconds(), rpo.total_seconds())
-    return f"{lost} of data would be lost, the objective is {agreed}"
 
 
 def who_has_it(incident: Incident | None, where: tzinfo) -> str:
@@ -173,20 +189,21 @@ def _all_well(number: int) -> str:
     return f"Safe: all {number} sources are within their objectives and proven to restore"
 
 
-def _longest(ranked: Sequence[SourceReport]) -> str:
-    longest = max(ranked, key=_times_objective)
-    words = exposure_words(longest)
-    return f"Longest exposure: {longest.source.name}. {_upper(words)}." if words else ""
+def _at_risk(report: SourceReport) -> str:
+    """Say what would be lost now, and what was agreed, in one unit; empty where that is not known."""
+    exposure, rpo = report.standing.exposure, report.source.objectives.rpo
+    if exposure is None:
+        return ""
+    lost, agreed = format_alike(exposure.total_seconds(), rpo.total_seconds())
+    return f"{lost} of data would be lost, the objective is {agreed}"
 
 
 def _worst_words(report: SourceReport, incidents: Mapping[str, Incident], where: tzinfo, now: datetime) -> str:
     reason = report.health.reasons[0]
-    missed = report.standing.rpo_met is False and exposure_words(report)
-    sentences = [f"{report.source.name}", _upper(missed or reason.sentence)]
-    if since := since_words(reason, where, now):
-        sentences.append(_upper(since))
-    sentences.append(_upper(who_has_it(incidents.get(report.source.name), where)))
-    return "".join(f"{sentence.rstrip('.')}. " for sentence in sentences).strip()
+    missed = _at_risk(report) if report.standing.rpo_met is False else ""
+    parts = [missed or reason.sentence, since_words(reason, where, now)]
+    parts.append(who_has_it(incidents.get(report.source.name), where))
+    return " ".join(f"{_upper(part).rstrip('.')}." for part in parts if part)
 
 
 def _risk(report: SourceReport) -> tuple[int, int, float, str]:

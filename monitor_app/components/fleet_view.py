@@ -1,0 +1,129 @@
+"""The landing page in parts: the answer, four numbers, who needs someone, the last days of the riskiest."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, tzinfo
+
+import streamlit as st
+
+from monitor_app.components import finding
+from monitor_app.components.strip import LEGEND, StripRow, heartbeat
+from monitor_app.components.text import count, esc, free, span
+from monitor_app.components.theme import HEALTH, Mark
+from monitor_app.components.verdict import Verdict, label, since_words, who_has_it
+from shared.catalog.records import DayRow
+from shared.domain.health import Colour
+from shared.domain.heartbeat import BAD_DAYS, DayCount, day_states
+from shared.domain.incident import Incident
+from shared.operations.status import SourceReport
+
+FIRST_SHOWN = 8
+MOST_SHOWN = 100
+
+
+def show_answer(answer: Verdict) -> None:
+    """Show the answer as the page's title, and what is worst below it in its colour."""
+    finding.page_title("Are we safe?", answer.title)
+    colour = Colour.YELLOW if answer.is_new else answer.colour
+    finding.verdict(colour, answer.worst, answer.body)
+
+
+def show_numbers(reports: Sequence[SourceReport], days: Sequence[DayRow], today: date) -> None:
+    """Show the four numbers that say how far all is well; `days` are the last thirty."""
+    whole = len(reports)
+    within = sum(report.standing.rpo_met is True for report in reports)
+    proven = sum(report.standing.proven_met is True for report in reports)
+    failed = sum(day.failed for day in days if (today - day.day).days <= 1)
+    with st.grid(4, min_column_width=160):
+        _number("Within objective", f"{within} of {whole}", _short(whole - within, "past it", "all of them"))
+        _longest(reports)
+        _number("Proven in time", f"{proven} of {whole}", _short(whole - proven, "not proven", "all of them"))
+        _number("Failed since yesterday", f"{failed:,}", (f"{sum(day.failed for day in days):,} in 30 days", False))
+
+
+def show_needs(found: Sequence[SourceReport], incidents: Mapping[str, Incident], where: tzinfo, now: datetime) -> None:
+    """List who needs someone, worst first: what, since when, who has it, what to do."""
+    if not found:
+        finding.section("Nobody needs you", "Every source is within its objectives.")
+        return
+    finding.section(f"{count(len(found), 'source needs', 'sources need')} someone", "Worst first.")
+    for report in found[:FIRST_SHOWN]:
+        _need(report, incidents.get(report.source.name), where, now)
+    if len(found) > FIRST_SHOWN:
+        shown = f"All {len(found)}" if len(found) <= MOST_SHOWN else f"The worst {MOST_SHOWN} of {len(found)}"
+        more = st.expander(shown, on_change="rerun", key="all-needs")
+        if more.open:
+            with more:
+                for report in found[FIRST_SHOWN:MOST_SHOWN]:
+                    _need(report, incidents.get(report.source.name), where, now)
+
+
+def show_heartbeat(
+    reports: Sequence[SourceReport],
+    counts: Mapping[str, Mapping[date, DayCount]],
+    days: Sequence[date],
+    now: datetime,
+) -> None:
+    """Show the last days of the riskiest sources."""
+    rows = [
+        StripRow(
+            name=report.source.name,
+            days=day_states(
+                report.source,
+                counts.get(report.source.name, {}),
+                days,
+                first_backup_at=report.facts.first_backup_at if report.facts else None,
+                now=now,
+            ),
+        )
+        for report in reports
+    ]
+    bad = sum(state in BAD_DAYS for row in rows for state in row.days)
+    among = f"the {len(rows)} riskiest sources" if len(rows) > 1 else f"{rows[0].name}"
+    finding.section(f"{count(bad, 'bad day')} in {len(days)} among {among}", LEGEND)
+    heartbeat(rows, days, caption=f"Backups of {among} per day, worst source first")
+
+
+def _number(name: str, value: str, note: tuple[str, bool]) -> None:
+    words, is_bad = note
+    st.metric(
+        name,
+        value,
+        delta=words,
+        delta_color="red" if is_bad else "off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+    )
+
+
+def _short(number: int, bad: str, good: str) -> tuple[str, bool]:
+    return (f"{number} {bad}", True) if number else (good, False)
+
+
+def _longest(reports: Sequence[SourceReport]) -> None:
+    """Show the exposure that is the most times its objective; a source without any backup has no end to it."""
+    without = sum(report.standing.exposure is None for report in reports)
+    known = [(report.standing.exposure, report.source.objectives.rpo) for report in reports]
+    ratios = [(exposure / rpo, exposure) for exposure, rpo in known if exposure is not None]
+    if not ratios:
+        _number("Longest exposure", "no end", (f"{without} without backup", True))
+        return
+    times, exposure = max(ratios)
+    _number("Longest exposure", span(exposure.total_seconds()), (f"{times:.1f} times its objective", times > 1))
+
+
+def _need(report: SourceReport, incident: Incident | None, where: tzinfo, now: datetime) -> None:
+    reason = report.health.reasons[0]
+    mark = HEALTH[reason.colour.value]
+    more = len([item for item in report.health.reasons[1:] if item.colour is not Colour.GREEN])
+    also = f" (and {count(more, 'more reason')})" if more else ""
+    facts = [since_words(reason, where, now), who_has_it(incident, where)]
+    line = "; ".join(fact for fact in facts if fact)
+    with st.container(gap="xxsmall", border=True, key=f"need-{report.source.name}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            finding.badge(Mark(word=label(reason), glyph=mark.glyph, badge=mark.badge, icon=mark.icon))
+            finding.source_link(report.source.name)
+            st.markdown(esc(f"{reason.sentence[:1].upper()}{reason.sentence[1:]}{also}"), width="content")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(esc(f"{line[:1].upper()}{line[1:]}."), width="content")
+            st.markdown(f"{esc('Do:')} {free(reason.action)}", width="content")

@@ -1,0 +1,64 @@
+"""The dialog with which somebody asks for a restore."""
+
+from functools import partial
+
+import streamlit as st
+
+from monitor_app import auth, clicks, data
+from monitor_app.actions.command import LONGEST_REASON
+from monitor_app.actions.requests import LONGEST_DESTINATION, ask_for_restore
+from shared.catalog.restore_requests import RestoreRequest
+from shared.domain.person import Role
+
+
+def ask_button(sources: tuple[str, ...]) -> None:
+    """Offer to ask for a restore."""
+    if not sources or not auth.may(Role.OPERATOR):
+        return
+    if st.button("Ask for a restore", icon=":material/restore:", key="open-ask-restore"):
+        _ask(sources)
+
+
+@st.dialog("Ask for a restore", icon=":material/restore:")
+def _ask(sources: tuple[str, ...]) -> None:
+    source = st.selectbox("Source", sources, key="ask-source")
+    choices = dict(data.restorable(source)) if source else {}
+    if not choices:
+        st.warning("This source has no sound backup that could be restored.", icon=":material/warning:")
+        return
+    with st.form("ask-restore", border=False):
+        proven = next((number for number, is_proven in enumerate(choices.values()) if is_proven), 0)
+        st.selectbox(
+            "Backup",
+            list(choices),
+            index=proven,
+            key="ask-backup",
+            format_func=lambda name: f"{name} {'(proven)' if choices[name] else '(not proven)'}",
+        )
+        st.text_area("Tables, schema.table on each line; empty for all", key="ask-tables", height=80)
+        st.text_input(
+            "Where to",
+            key="ask-destination",
+            max_chars=LONGEST_DESTINATION,
+            required=True,
+            help="In words, or as env:NAME; never a password.",
+        )
+        st.text_input("Reason", key="ask-reason", max_chars=LONGEST_REASON, required=True, help="Kept in the trail.")
+        submitted = st.form_submit_button("Ask", type="primary", on_click=_send)
+    if submitted:
+        st.rerun()
+
+
+def _send() -> None:
+    request = RestoreRequest(
+        source=_value("ask-source"),
+        backup_id=_value("ask-backup"),
+        tables=tuple(_value("ask-tables").split()),
+        destination=_value("ask-destination").strip(),
+        reason=_value("ask-reason").strip(),
+    )
+    clicks.run(("ask", str(request)), Role.OPERATOR, partial(ask_for_restore, request=request))
+
+
+def _value(key: str) -> str:
+    return str(st.session_state.get(key) or "")
