@@ -144,6 +144,13 @@ class FakeWorkspace:
             {"transitions": [], "notices": self.told().get("notices", []), "deliveries": [], "lost_runs": []}
         )
 
+    def report(self, period: str, source: str | None = None) -> FakeResult:
+        self._note("report", subject=source, period=period)
+        told = self._work("report", source or "*", lambda *_: None)
+        return FakeResult(
+            {"finding": told.get("finding", "1 of 1 control met"), "folder": "/reports/r", "controls": []}
+        )
+
     def reconcile(self, now: datetime) -> list[str]:
         self._note("reconcile")
         return []
