@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,17 +34,51 @@ retention = { daily = { age = "1s", minimum_count = 0 } }   # one second, so tha
 @click.command()
 @click.option("--folder", default="goldcopy-demo", show_default=True, help="Where; an earlier demo there is replaced.")
 @click.option("--size", default="100 MB", show_default=True, help="About how large the sample database is.")
-def demo(folder: str, size: str) -> int:
+@click.option("--app", "wants_app", is_flag=True, help="Open the app on it at the end; it runs until interrupted.")
+@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535), help="Port of the app.")
+@click.option("--generated", is_flag=True, help="No real backups: years of history of sources that never were.")
+@click.option("--sources", default=1000, show_default=True, type=click.IntRange(1), help="How many, with --generated.")
+@click.option("--days", default=1100, show_default=True, type=click.IntRange(1), help="How long, with --generated.")
+def demo(*, folder: str, size: str, wants_app: bool, port: int, generated: bool, sources: int, days: int) -> int:
     """Back up a sample database, prove it, break a copy and catch it, clean up."""
+    place = _fresh_folder(Path(folder).resolve())
+    result = _generate(place, sources, days) if generated else _tell_story(place, size)
+    if wants_app:
+        _open_app(place / "goldcopy.toml", port)
+    return result
+
+
+def _tell_story(place: Path, size: str) -> int:
     from shared.units import parse_bytes
 
-    place = _fresh_folder(Path(folder).resolve())
     story = _Story(place, parse_bytes(size))
     with progress() as on_progress, story.source_server(on_progress):
         for step in (story.back_up, story.back_up_a_day_later, story.prove, story.break_a_copy, story.clean_up):
             step(on_progress)
     story.tell_where_things_are()
     return 0 if story.is_good else 1
+
+
+def _generate(place: Path, sources: int, days: int) -> int:
+    """Fill a scratch catalog with history that is marked as generated."""
+    from shared.clock import utc_now
+    from shared.demo.generated_history import HistoryShape, configuration_text, fill_catalog
+
+    shape = HistoryShape(sources=sources, days=days)
+    url = f"sqlite:///{place / 'catalog.db'}"
+    (place / "goldcopy.toml").write_text(configuration_text(url, shape))
+    _say(1, f"Generate {counted(days, 'day')} of {counted(sources, 'source')}: nothing of it is real")
+    made = fill_catalog(url, utc_now(), shape)
+    _tell(f"{counted(made.backups, 'backup')}, {counted(made.restore_tests, 'restore test')}")
+    _tell(f"look at them: goldcopy --config {os.path.relpath(place)}/goldcopy.toml app")
+    return 0
+
+
+def _open_app(config: Path, port: int) -> None:
+    """Become the app; it is a command of another package, found by its name."""
+    click.echo(f"\nThe app: http://127.0.0.1:{port} (stop it with Ctrl+C)", err=True)
+    command = [sys.executable, "-m", "shared.cli.main", "--config", str(config), "app", "--port", str(port)]
+    os.execv(sys.executable, command)  # noqa: S606 - this very program, no shell
 
 
 class _Story:
@@ -157,6 +192,8 @@ Where things are
 What to run next (`export PATH="$PWD/.venv/bin:$PATH"` finds the command)
   {command} backups
   {command} show BACKUP_ID
+  {command} status
+  {command} app
   {command} restore-test shop
   {command} restore BACKUP_ID --to env:AN_EMPTY_DATABASE_URL
   goldcopy init   in a folder of your own: your first real backup, see README.md"""
