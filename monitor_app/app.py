@@ -78,12 +78,14 @@ def _flash() -> None:
 
 
 def _stale_banner() -> None:
-    """Say on every page when the facts are old."""
+    """Say on every page when the facts are old, or were never real."""
     fresh = data.freshness()
     if fresh.is_stale and fresh.at is not None:
         last = instant(fresh.at, zone(st.context.timezone))
         title = f"These facts are old: the last ones are of {last}"
         st.warning(esc(fresh.sentence), title=esc(title), icon=":material/history_toggle_off:")
+    if data.generated():
+        st.info("No database stands behind these sources.", title="Generated for trying", icon=":material/science:")
 
 
 def _show_outage(error: GoldcopyError) -> None:

@@ -19,7 +19,7 @@ from monitor_app.queries.days import load_fleet_days
 from monitor_app.queries.elsewhere import load_manual_backups
 from monitor_app.queries.findings import Finding, load_findings
 from monitor_app.queries.fleet import Fleet, load_day_counts, load_fleet
-from monitor_app.queries.freshness import load_signs
+from monitor_app.queries.freshness import is_generated, load_signs
 from monitor_app.queries.recovery import Evidence, load_evidence
 from monitor_app.queries.requests import load_choices, load_requests
 from monitor_app.queries.source_history import SourceHistory, load_source_history
@@ -141,3 +141,9 @@ def restore_requests() -> tuple[RestoreRequestRecord, ...]:
 def restorable(source: str) -> tuple[tuple[str, bool], ...]:
     """The backups of a source that can be asked for, newest first, each with whether it is proven."""
     return load_choices(site.current().database(), source)
+
+
+@st.cache_data(max_entries=1, **_LIVE)
+def generated() -> bool:
+    """Whether this catalog holds history that was generated for trying."""
+    return is_generated(site.current().database())

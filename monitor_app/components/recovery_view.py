@@ -9,11 +9,11 @@ from typing import Any
 import streamlit as st
 
 from monitor_app.components.recovery_chart import Lollipop
-from monitor_app.components.text import count, duration, instant, size
+from monitor_app.components.text import beside, count, duration, instant, size
 from monitor_app.queries.recovery import Evidence
 from shared.catalog.records import RestoreTestRow
 from shared.operations.status import SourceReport
-from shared.units import format_alike, format_instant
+from shared.units import format_instant
 
 MOST_SHOWN = 12
 TOO_OLD = timedelta(days=90)
@@ -66,7 +66,7 @@ def lollipops(reports: Sequence[SourceReport], where: tzinfo, now: datetime) -> 
         predicted, rto = report.standing.predicted, report.source.objectives.rto.total_seconds()
         if predicted is None or not is_predicted(report, now) or predicted.seconds <= 0:
             continue
-        shown, agreed = format_alike(predicted.seconds, rto)
+        shown, agreed = beside(predicted.seconds, rto)
         low, high = predicted.low_seconds, predicted.high_seconds
         reach = "" if low is None or high is None else f", {duration(low)} to {duration(high)} likely"
         found.append(

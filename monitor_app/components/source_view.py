@@ -14,7 +14,7 @@ from monitor_app.components.exposure_chart import exposure_figure
 from monitor_app.components.series import Exposure, exposure_finding, exposure_series, size_series
 from monitor_app.components.size_chart import size_figure
 from monitor_app.components.strip import LEGEND
-from monitor_app.components.text import ago, count, duration, esc, instant
+from monitor_app.components.text import ago, beside, count, duration, esc, instant
 from monitor_app.components.theme import HEALTH, palette
 from monitor_app.queries.source_history import EVIDENCE_LIMIT, Attempt, SourceHistory
 from shared.domain.backup import BackupKind, BackupStatus
@@ -24,7 +24,6 @@ from shared.domain.incident import Incident
 from shared.domain.objectives import SuccessRate
 from shared.domain.schedule import Cron, cron_expression
 from shared.operations.status import SourceReport
-from shared.units import format_alike
 
 RUNS_SHOWN = 10
 
@@ -215,7 +214,7 @@ def _point(at: datetime | None, where: tzinfo, now: datetime) -> str:
 def _beside(value: timedelta | None, limit: timedelta) -> str:
     if value is None:
         return "not known"
-    shown, agreed = format_alike(value.total_seconds(), limit.total_seconds())
+    shown, agreed = beside(value.total_seconds(), limit.total_seconds())
     return f"{shown}, objective {agreed}"
 
 

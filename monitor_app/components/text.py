@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from shared.units import format_bytes, format_duration
+from shared.units import format_alike, format_bytes, format_duration
 
 # Marks that reorder what is read, that show nothing, or that end a line where none is expected.
 _UNSEEN = re.compile(
@@ -86,3 +86,11 @@ def size(size_bytes: int | None) -> str:
 def duration(seconds: float | None) -> str:
     """Print how long something took, or a dash."""
     return "–" if seconds is None else format_duration(seconds)
+
+
+def beside(seconds: float, limit_seconds: float) -> tuple[str, str]:
+    """Print a duration and its limit in one unit that suits both: `6 h` and `24 h`, `0.4 min` and `240 min`."""
+    if limit_seconds >= 1800 and seconds < 120:
+        return f"{seconds / 60:.1f} min", f"{limit_seconds / 60:.0f} min"
+    shown, limit = format_alike(seconds, limit_seconds)
+    return shown, limit
