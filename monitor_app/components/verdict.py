@@ -175,7 +175,7 @@ def who_has_it(incident: Incident | None, where: tzinfo) -> str:
     """Say who is at it."""
     if incident is None or incident.acknowledgement is None:
         return "nobody has taken it yet"
-    return f"{incident.acknowledgement.by} has it since {instant(incident.acknowledgement.at, where)}"
+    return f"taken by {incident.acknowledgement.by} since {instant(incident.acknowledgement.at, where)}"
 
 
 def since_words(reason: Reason, where: tzinfo, now: datetime) -> str:
