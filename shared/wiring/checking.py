@@ -31,6 +31,7 @@ from shared.supabase.rules import unreadable_known
 from shared.units import counted
 from shared.wiring.channels import check_channels
 from shared.wiring.parts import Parts
+from shared.wiring.promises import check_promises
 from shared.wiring.watching import check_dead_mans_switch
 
 SCHEDULES_ENTRY_POINT = "goldcopy.schedules"
@@ -90,6 +91,7 @@ def check_everything(parts: Parts, sources: Sequence[str], now: datetime, on_pro
     report.findings += check_dead_mans_switch(parts, report.ask)
     on_progress("check schedules", 0, None)
     _check_schedules(parts, report)
+    report.findings += check_promises(parts, sources, now)
     if not sources:
         report.findings.append(
             Finding(
