@@ -14,11 +14,9 @@ from shared.domain.control import Status
 from shared.domain.period import Period
 from shared.domain.source import Source
 from shared.errors import StoreProblem, UsageProblem
+from shared.operations.watch_events import REPORT_MADE
 from shared.reports.printing import DIGESTS, ReportFile, print_report, report_name
 from shared.units import format_instant
-
-REPORT_MADE = "report.create"
-"""Action of the audit entry that says that a report was made, with its digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ commits, whatever clocks say. So nothing is missed and nothing is read twice.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -17,6 +17,7 @@ from shared.domain.anomaly import Rule
 from shared.domain.backup import BackupStatus
 from shared.domain.health_reason import ReasonCode
 from shared.domain.notice import Notice
+from shared.domain.notice_digest import report_ready
 from shared.domain.notice_texts import (
     BackupEnd,
     RestoreTestEnd,
@@ -40,6 +41,9 @@ from shared.errors import BackupUnknown, RetentionRefused, SourceUnreachable, St
 
 CLEANUP_REFUSED = "cleanup.refused"
 """Action of the audit entry that says that a cleanup did not do what the policy would let it."""
+
+REPORT_MADE = "report.create"
+"""Action of the audit entry that says that a report was written, with its digest."""
 
 # So many entries of the trail are read in one look; the next one goes on where this one ended.
 ENTRIES_AT_ONCE = 5000
@@ -125,12 +129,19 @@ class EventReader:
             "restore-test.failed": self._restore_test,
             "restore-test.not_measured": self._restore_test,
             CLEANUP_REFUSED: self._cleanup_refused,
+            REPORT_MADE: self._report,
         }
         if entry.action in readers:
             try:
                 yield from readers[entry.action](entry)
             except BackupUnknown:
                 return  # the catalog was rebuilt since
+
+    def _report(self, entry: AuditRow) -> Iterator[Event]:
+        """Tell that a report was written; one that was written again is told again."""
+        period, finding = str(entry.details.get("period", entry.object)), str(entry.details.get("finding", ""))
+        notice = report_ready(period, finding, entry.at)
+        yield Event(notice=replace(notice, key=f"report-ready:{entry.object}:{entry.seq}"))
 
     def _backup_complete(self, entry: AuditRow) -> Iterator[Event]:
         row = self.catalog.backup(entry.object)

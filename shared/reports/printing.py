@@ -10,7 +10,6 @@ from shared.domain.compliance import ComplianceReport
 from shared.reports.content import compose
 from shared.reports.csv_files import csv_files
 from shared.reports.html_page import html_page
-from shared.reports.pdf_file import pdf_file
 
 DIGESTS = "SHA256SUMS"
 # The first instant that a zip can hold: a real one would differ every time.
@@ -38,6 +37,8 @@ def report_name(report: ComplianceReport, source: str | None = None) -> str:
 
 def print_report(report: ComplianceReport) -> tuple[ReportFile, ...]:
     """Return every file: report.html, report.pdf, csv/..., and SHA256SUMS, which `sha256sum -c` reads."""
+    from shared.reports.pdf_file import pdf_file  # a fifth of a second, which only reports shall cost
+
     content = compose(report)
     files = [
         ReportFile(name="report.html", data=html_page(content)),

@@ -23,8 +23,10 @@ from shared.operations.holds import place_hold, release_hold
 from shared.operations.listing import backup_document, shown_backup
 from shared.operations.progress import OnProgress, no_progress
 from shared.operations.rebuild import RebuildResult, rebuild_catalog
+from shared.operations.report import ReportResult
 from shared.operations.restore import RestorePlace, RestoreReport, RestoreRequest, run_restore
 from shared.operations.restore_testing import RestoreTestPlace, RestoreTestReport, RestoreTestRequest, run_restore_test
+from shared.operations.storage import PolicyComparison, StorageView, compare_retention, read_storage
 from shared.operations.verify import VerifyResult, run_verify
 from shared.operations.watch import WatchReport
 from shared.operations.watch_events import noting_refusals
@@ -33,6 +35,7 @@ from shared.postgres.scratch_places import clear_leftovers
 from shared.units import format_instant
 from shared.wiring.checking import check_everything
 from shared.wiring.parts import Parts
+from shared.wiring.reporting import read_changes, write_report
 from shared.wiring.watching import incident_documents, watch
 
 
@@ -261,6 +264,23 @@ class Workspace:
     def check(self, source: str | None = None, *, on_progress: OnProgress = no_progress) -> dict[str, Any]:
         """Preflight of everything the configuration names, or of one source."""
         return check_everything(self._parts, [source] if source else sorted(self.sources), utc_now(), on_progress)
+
+    def report(self, period: str, source: str | None = None, *, to: str | None = None) -> ReportResult:
+        """Write the compliance report of a period into a folder of its own, and record that it was made."""
+        return write_report(self._parts, period, source, to, utc_now())
+
+    def storage(self, source: str | None = None) -> StorageView:
+        """Say what is stored of one source or of all, what it costs, and how it grows."""
+        parts = self._parts
+        if source is not None:
+            parts.config.source(source)
+        return read_storage(parts.catalog, self.sources, parts.config.file.prices.prices(), utc_now(), source=source)
+
+    def what_if(self, source: str, keep: Sequence[str]) -> PolicyComparison:
+        """Put a source's retention and a changed one (`daily=14d`, ...) side by side; nothing is changed."""
+        parts = self._parts
+        policy, prices = parts.config.source(source), parts.config.file.prices.prices()
+        return compare_retention(parts.catalog, policy, read_changes(keep), prices, utc_now())
 
     def watch(self, system_reasons: Sequence[Reason] | None = None) -> WatchReport:
         """Look at everything once and tell people.

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
 import flows.support
-from flows import backup, cleanup, restore, restore_testing, verify
+from flows import backup, cleanup, report, restore, restore_testing, verify
 from shared.domain.backup import BackupKind
 from shared.errors import GoldcopyError, SourceUnreachable
 from tests.support.fake_workspace import FakeWorkspace, told
@@ -30,7 +30,7 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("flows.support.open_workspace", lambda _config: FakeWorkspace(tmp_path))
-    for module in (backup, cleanup, restore, restore_testing, verify):
+    for module in (backup, cleanup, report, restore, restore_testing, verify):
         monkeypatch.setattr(module, "open_workspace", lambda: FakeWorkspace(tmp_path))
     return tmp_path
 
@@ -69,6 +69,15 @@ def test_failure_reads_as_message_and_hint_without_a_stack_trace(workspaces: Pat
     logs = logs_of(run.id, until="Flow run encountered an exception")
     assert "app could not be reached. Start its server." in logs
     assert "Traceback" not in logs
+
+
+def test_report_of_the_last_month_is_written_and_shown(workspaces: Path) -> None:
+    fake = told(workspaces, app={})
+    report.report()
+    run = newest_run("report")
+    assert run.state_name == "Completed"
+    assert [(call["period"], call["subject"]) for call in fake.calls("report")] == [("last-month", None)]
+    assert "1 of 1 control met" in str(artifacts_of(run.id)["report"].data)
 
 
 def test_retryable_error_is_tried_again_until_it_works(workspaces: Path) -> None:

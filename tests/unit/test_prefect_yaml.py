@@ -116,6 +116,11 @@ def test_cleanup_follows_the_backups_and_verify_is_weekly() -> None:
     assert {at.isoweekday() for at in _dates("verify/weekly")} == {6}
 
 
+def test_report_comes_after_the_month_that_it_is_about() -> None:
+    assert {(at.day, at.hour) for at in _dates("report/monthly")} == {(1, 7)}
+    assert len(_dates("report/monthly")) == 120
+
+
 def test_schedules_are_those_that_the_configuration_expects_by_default() -> None:
     definitions, default = read_definitions(), Schedule()
     assert definitions["backup/daily"].cron == default.daily
