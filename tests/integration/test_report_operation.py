@@ -77,7 +77,7 @@ def test_a_month_is_judged_from_what_the_catalog_recorded(month: Catalog) -> Non
     assert [item.sentence for item in frequency.deviations] == [
         (
             "2 backups due from 2026-10-05T02:00:00Z to 2026-10-06T02:00:00Z did not come; "
-            "last error: app could not be reached"
+            "last error: app could not be reached. Start it."
         )
     ]
     assert answers(report)["restore-tested"] is Status.MET
