@@ -23,7 +23,7 @@ def judge_age(source: Source, facts: SourceFacts, now: datetime) -> Iterator[Rea
             code=ReasonCode.NO_BACKUP,
             colour=Colour.RED,
             sentence=f"no backup that could be restored: nothing is protected; the next is expected at {expected}",
-            action=f"Take one now: goldcopy backup {source.name}",
+            action=f"Take one now: `goldcopy backup {source.name}`",
             since=facts.first_backup_at,
         )
         return
@@ -163,7 +163,7 @@ def judge_schedule(source: Source, facts: SourceFacts, now: datetime) -> Iterato
             colour=Colour.YELLOW,
             sentence=f"the {kind.value} backup expected at {format_minute(expected)} has not begun; {known}",
             action="Look whether schedules fire and a worker runs (`goldcopy check`), and take it now: "
-            f"goldcopy backup {source.name} --kind {kind.value}",
+            f"`goldcopy backup {source.name} --kind {kind.value}`",
             since=expected + source.schedule.grace,
         )
 

@@ -18,7 +18,7 @@ def no_facts(source: Source) -> Reason:
         code=ReasonCode.NO_FACTS,
         colour=Colour.UNKNOWN,
         sentence=f"nothing is known of {source.name}: the catalog could not be read",
-        action="See what is wrong with the catalog: goldcopy check",
+        action="See what is wrong with the catalog: `goldcopy check`",
     )
 
 
@@ -31,7 +31,7 @@ def judge_facts(source: Source, facts: SourceFacts, now: datetime) -> Iterator[R
             code=ReasonCode.CATALOG_STALE,
             colour=Colour.UNKNOWN,
             sentence=f"what is known was read {shown} ago (limit {limit}); it may have changed since",
-            action="Read it again: goldcopy status",
+            action="Read it again: `goldcopy status`",
             since=facts.read_at + source.health.stale_after,
         )
 
@@ -64,7 +64,7 @@ def judge_repository(source: Source, facts: SourceFacts, now: datetime) -> Itera
         what="the repository",
         bad=ReasonCode.REPOSITORY_UNREACHABLE,
         unknown=ReasonCode.REPOSITORY_NOT_MEASURED,
-        action=f"Check its address, network and credentials: goldcopy check {source.name}",
+        action=f"Check its address, network and credentials: `goldcopy check {source.name}`",
     )
 
 
@@ -117,12 +117,13 @@ def judge_anomalies(source: Source, facts: SourceFacts, now: datetime) -> Iterat
     for anomaly in facts.anomalies:
         if anomaly.rule in told:
             continue
-        subject = anomaly.backup_id or source.name
+        look = f"show {anomaly.backup_id}" if anomaly.backup_id else f"backups {source.name}"
         yield Reason(
             code=ReasonCode.ANOMALY,
             colour=Colour.YELLOW,
             sentence=anomaly.sentence,
-            action=f"Look at {subject}; if it is meant, say so: goldcopy ack",
+            action=f"Look at it (`goldcopy {look}`); if it is meant, say so: "
+            f'`goldcopy ack {source.name} --reason "..."`',
             since=anomaly.found_at,
         )
 

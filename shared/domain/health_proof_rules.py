@@ -27,7 +27,7 @@ def judge_proof(source: Source, facts: SourceFacts, now: datetime) -> Iterator[R
             code=ReasonCode.PROVEN_STALE,
             colour=Colour.RED if age > red_after else Colour.YELLOW,
             sentence=f"the newest proven backup is {shown_age} old, objective {shown_objective}",
-            action=f"Prove the newest one: goldcopy restore-test {source.name}",
+            action=f"Prove the newest one: `goldcopy restore-test {source.name}`",
             since=begin + (red_after if age > red_after else objective),
         )
     elif not is_future(source, max(begin, facts.proven.tested_at), now):
@@ -53,7 +53,7 @@ def _judge_unproven(source: Source, facts: SourceFacts, now: datetime) -> Iterat
         colour=Colour.RED if age > red_after else Colour.YELLOW,
         sentence=f"no backup that is still good has been proven to restore; the first backup was {shown_age} ago, "
         f"objective {shown_limit}",
-        action=f"Prove the newest one: goldcopy restore-test {source.name}",
+        action=f"Prove the newest one: `goldcopy restore-test {source.name}`",
         since=begin + red_after if age > red_after else begin,
     )
 
@@ -68,7 +68,7 @@ def judge_tests(source: Source, facts: SourceFacts, now: datetime) -> Iterator[R
             colour=Colour.RED,
             sentence=f"the restore test of {failed.backup_id} failed at {format_minute(failed.finished_at)}",
             action=f"Read what differs (`goldcopy show {failed.backup_id}`), take another backup, and test it: "
-            f"goldcopy restore-test {source.name}",
+            f"`goldcopy restore-test {source.name}`",
             since=failed.finished_at,
         )
     last = facts.last_test
@@ -79,7 +79,7 @@ def judge_tests(source: Source, facts: SourceFacts, now: datetime) -> Iterator[R
             sentence=f"the last restore test, at {format_minute(last.finished_at)}, could not measure everything, "
             "so nobody knows whether that backup restores",
             action=f"See what was missing (`goldcopy show {last.backup_id}`), and test again: "
-            f"goldcopy restore-test {source.name}",
+            f"`goldcopy restore-test {source.name}`",
             since=last.finished_at,
         )
 
@@ -110,7 +110,7 @@ def judge_test_schedule(source: Source, facts: SourceFacts, now: datetime) -> It
         code=ReasonCode.TEST_OVERDUE,
         colour=Colour.YELLOW,
         sentence=f"the restore test expected at {format_minute(expected)} has not begun; {last}",
-        action=f"Look whether schedules fire (`goldcopy check`), and test now: goldcopy restore-test {source.name}",
+        action=f"Look whether schedules fire (`goldcopy check`), and test now: `goldcopy restore-test {source.name}`",
         since=expected + schedule.restore_test_grace,
     )
 
@@ -128,7 +128,7 @@ def judge_verify(source: Source, facts: SourceFacts, now: datetime) -> Iterator[
         sentence=f"the last verify, at {format_minute(at)}, found stored bytes missing or changed"
         if failed
         else f"the last verify, at {format_minute(at)}, could not read everything",
-        action="Read it again: goldcopy verify --all",
+        action="Read it again: `goldcopy verify --all`",
         since=at,
     )
 

@@ -1,10 +1,14 @@
 """The verdict, rule by rule, and what must hold whatever the facts are."""
 
+import re
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import click
 import pytest
 
+from shared.cli.main import cli
 from shared.domain.backup import BackupKind
 from shared.domain.health import Colour, SourceFacts, evaluate
 from shared.domain.health_reason import COLOURS, worst
@@ -181,6 +185,18 @@ def test_reasons_follow_from_the_facts(facts: SourceFacts | None, expected: dict
 def test_every_reason_has_a_case_in_each_of_its_colours() -> None:
     seen = {(reason.code, reason.colour) for facts, _ in CASES for reason in evaluate(APP, facts, NOW).reasons}
     assert seen == {(code, colour) for code, colours in COLOURS.items() for colour in colours}
+
+
+def test_what_to_do_names_commands_that_exist() -> None:
+    actions = {reason.action for facts, _ in CASES for reason in evaluate(APP, facts, NOW).reasons if reason.action}
+    found = {command for action in actions for command in re.findall("`goldcopy ([^`]+)`", action)}
+    assert len(found) > 8
+    assert [action for action in actions if action.count("goldcopy ") != action.count("`goldcopy ")] == []
+    for command in sorted(found):
+        name, *arguments = shlex.split(command)
+        loaded = cli.get_command(click.Context(cli), name)
+        assert loaded is not None, command
+        loaded.make_context(name, arguments)  # raises where it does not parse
 
 
 def test_worst_reason_comes_first_and_nothing_is_lost() -> None:
