@@ -8,4 +8,5 @@ pytest_plugins = [
     "tests.support.site",
     "tests.support.browser",
     "tests.support.app_catalog",  # uses others of these: stands behind them
+    "tests.support.app_findings",
 ]

@@ -12,7 +12,7 @@ from monitor_app.components.text import ago, count, esc, free, instant, span
 from monitor_app.components.theme import HEALTH, Mark
 from monitor_app.components.verdict import cause_label
 from monitor_app.queries.findings import Finding, FindingKind, FindingState
-from shared.domain.health import Colour
+from shared.domain.health import Colour, ReasonCode
 from shared.domain.incident import SYSTEM_NAME
 from shared.operations.status import SourceReport
 
@@ -23,12 +23,19 @@ _ORDER = {colour: number for number, colour in enumerate(Colour)}
 def all_findings(stored: Sequence[Finding], reports: Sequence[SourceReport], now: datetime) -> tuple[Finding, ...]:
     """Return everything once, worst first; of one colour the oldest comes first.
 
-    A source that is not green has a finding even where nobody watches and no incident was opened; and a failed check
-    that an incident is about is told by the incident.
+    A source that is not green has a finding even where nobody watches and no incident was opened. A failed check that
+    an incident is about is told by the incident; an incident about something unusual is told by what was found, for
+    whoever says that it is no trouble ends both.
     """
     found = [*stored, *_unwatched(reports, stored, now)]
-    told = {(item.source, item.cause) for item in found if _is_open_incident(item)}
-    once = [item for item in found if item.kind is not FindingKind.CHECK or not _is_told(item, told)]
+    incidents = {(item.source, item.cause) for item in found if _is_open_incident(item)}
+    anomalies = {
+        (item.source, ReasonCode.ANOMALY.value)
+        for item in found
+        if item.kind is FindingKind.ANOMALY and item.state is FindingState.OPEN
+    }
+    told = {FindingKind.CHECK: incidents, FindingKind.INCIDENT: anomalies, FindingKind.ANOMALY: set[tuple[str, str]]()}
+    once = [item for item in found if not _is_told(item, told[item.kind])]
     return tuple(sorted(once, key=lambda item: (_ORDER[item.colour], item.opened_at, item.source, item.id)))
 
 
