@@ -57,7 +57,7 @@ def words(test: AppTest) -> str:
         for item in test.get(kind):
             proto = getattr(item, "proto", None)
             found += [str(getattr(item, "value", "")), str(getattr(proto, "title", ""))]
-    return re.sub(r"&#(\d+);", lambda match: chr(int(match[1])), "\n".join(found))
+    return re.sub(r"&#(\d+);", lambda match: chr(int(match[1])), "\n".join(found)).replace("\u2060", "")
 
 
 def numbers(test: AppTest) -> dict[str, str]:
