@@ -162,6 +162,25 @@ def check_deployments(config: Config) -> list[str]:
         return compare(deployments.read_deployed(), config.sources, read_definitions())
 
 
+def check_pool(config: Config) -> str:
+    """Say why nobody takes up what Prefect fires: a paused pool, or no worker that gives signs of life.
+
+    Returns:
+        One sentence; empty when somebody does.
+
+    Raises:
+        ProgramMissing: No Prefect server is known here.
+        ProgramFailed: Prefect's API does not answer.
+    """
+    with _prefect_of(config) as deployments:
+        state: str | None = deployments.read_pool_state()
+    if state is None:
+        return "Prefect has no work pool `goldcopy`: nobody takes up what it fires"
+    if state == "PAUSED":
+        return "the work pool `goldcopy` is paused in Prefect: nothing that it fires begins"
+    return "" if state == "READY" else "no worker of the pool `goldcopy` gives signs of life: nothing scheduled runs"
+
+
 @contextmanager
 def _prefect_of(config: Config) -> Iterator[ModuleType]:
     """Turn to the Prefect that is configured, else to the one of `goldcopy up` here; errors become ours."""

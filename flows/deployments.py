@@ -10,6 +10,7 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTag
 from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import ObjectNotFound
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
@@ -27,6 +28,16 @@ def read_deployed() -> list[Deployed]:
         names = {flow.id: flow.name for flow in _pages(client.read_flows)}
         found = _pages(client.read_deployments, deployment_filter=_tagged(TAG))
         return [_deployed(item, names[item.flow_id]) for item in found]
+
+
+def read_pool_state(pool: str = TAG) -> str | None:
+    """Return READY, NOT_READY (no worker alive) or PAUSED as Prefect judges the pool; None where there is none."""
+    with get_client(sync_client=True) as client:
+        try:
+            status = client.read_work_pool(pool).status
+        except ObjectNotFound:
+            return None
+    return status.value if status else "NOT_READY"
 
 
 def _tagged(tag: str) -> DeploymentFilter:

@@ -3,42 +3,20 @@
 from prefect import flow
 
 from flows.artifacts import Document, StepResult
-from flows.deploy import check_deployments
 from flows.fan_out import fail_unless_good, publish, run_for_each
+from flows.firing import firing_reasons
 from flows.support import open_workspace, step
 from shared.config.load import load_config
-from shared.domain.health_reason import Colour, Reason
-from shared.errors import ProgramProblem
 
 # A look takes seconds; notices that cannot be delivered wait for the next one.
 TIMEOUT_SECONDS = 540
 COLUMNS = {"transitions": "Changes", "notices": "Notices", "deliveries": "Deliveries", "lost_runs": "Lost runs"}
-SCHEDULES_DIFFER = "schedules-differ"
-
-
-def schedule_reasons() -> tuple[Reason, ...]:
-    """Say where Prefect fires other than expected: a schedule that somebody paused never fires, and nothing fails."""
-    try:
-        differences = check_deployments(load_config())
-    except ProgramProblem:
-        return ()
-    if not differences:
-        return ()
-    more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-    return (
-        Reason(
-            code=SCHEDULES_DIFFER,
-            colour=Colour.YELLOW,
-            sentence=f"Prefect does not fire as the configuration expects: {differences[0]}{more}",
-            action="See all of it with `goldcopy check`; `goldcopy deploy` and `prefect deploy --all` mend it.",
-        ),
-    )
 
 
 @step(name="look")
 def look() -> Document:
     """Look once."""
-    reasons = schedule_reasons()
+    reasons = firing_reasons(load_config())
     with open_workspace() as workspace:
         return workspace.watch(reasons).document()
 

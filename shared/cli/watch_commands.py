@@ -6,6 +6,7 @@ import click
 
 from shared.cli.output import emit, json_option, printable
 from shared.domain.notice_words import name_of
+from shared.units import counted
 from shared.wiring import open_workspace
 
 
@@ -18,7 +19,7 @@ def watch(config: str | None, *, as_json: bool) -> int:
     Call it every ten minutes, from cron where no Prefect does. Two at once tell nothing twice.
     """
     with open_workspace(config) as workspace:
-        document = workspace.watch().document()
+        document = workspace.watch(workspace.firing_reasons()).document()
     emit(document, _watch_lines(document), as_json=as_json)
     return 1 if any(item["state"] == "failed" for item in document["deliveries"]) else 0
 
@@ -26,7 +27,7 @@ def watch(config: str | None, *, as_json: bool) -> int:
 def _watch_lines(document: dict[str, Any]) -> list[str]:
     counts = document["sources"]
     shown = ", ".join(f"{number} {colour}" for colour, number in counts.items() if number)
-    lines = [f"{sum(counts.values())} sources" + (f": {shown}" if shown else "")]
+    lines = [counted(sum(counts.values()), "source") + (f": {shown}" if shown else "")]
     lines += [f"  run lost: {printable(run)}" for run in document["lost_runs"]]
     lines += [
         f"  {name_of(item['source'])}: {item['before'] or 'not watched'} -> {item['after'] or 'not watched'}"

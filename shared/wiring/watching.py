@@ -4,9 +4,11 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from importlib.metadata import entry_points
 from secrets import token_hex
 from typing import Any
 
+from shared.config.load import Config
 from shared.domain.health import Health
 from shared.domain.health_reason import Reason
 from shared.domain.incident import Incident
@@ -25,6 +27,21 @@ from shared.operations.status import read_status
 from shared.operations.watch import WatchPlace, WatchReport, run_watch
 from shared.wiring.channels import Ask, open_channels
 from shared.wiring.parts import Parts
+
+WATCHING_ENTRY_POINT = "goldcopy.watching"
+
+
+def firing_reasons(config: Config) -> tuple[Reason, ...] | None:
+    """Ask whoever fires the schedules whether it is there; flows register themselves for that.
+
+    Returns:
+        What is wrong; None where nobody could be asked.
+    """
+    asked: list[Callable[[Config], tuple[Reason, ...] | None]] = [
+        found.load() for found in entry_points(group=WATCHING_ENTRY_POINT)
+    ]
+    answers = [answer for answer in (ask(config) for ask in asked) if answer is not None]
+    return tuple(reason for answer in answers for reason in answer) if answers else None
 
 
 def watch(parts: Parts, system_reasons: Sequence[Reason] | None, now: Callable[[], datetime]) -> WatchReport:

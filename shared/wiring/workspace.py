@@ -36,7 +36,7 @@ from shared.units import format_instant
 from shared.wiring.checking import check_everything
 from shared.wiring.parts import Parts
 from shared.wiring.reporting import read_changes, write_report
-from shared.wiring.watching import incident_documents, watch
+from shared.wiring.watching import firing_reasons, incident_documents, watch
 
 
 @contextmanager
@@ -281,6 +281,10 @@ class Workspace:
         parts = self._parts
         policy, prices = parts.config.source(source), parts.config.file.prices.prices()
         return compare_retention(parts.catalog, policy, read_changes(keep), prices, utc_now())
+
+    def firing_reasons(self) -> tuple[Reason, ...] | None:
+        """Ask whoever fires the schedules whether it is there; None where nobody could be asked."""
+        return firing_reasons(self._parts.config)
 
     def watch(self, system_reasons: Sequence[Reason] | None = None) -> WatchReport:
         """Look at everything once and tell people.

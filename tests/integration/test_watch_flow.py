@@ -2,15 +2,18 @@
 
 import json
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
+from prefect import get_client
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 
 import flows.support
 import flows.watch
 from flows import backup
-from flows.watch import SCHEDULES_DIFFER, schedule_reasons
+from flows.deployments import read_pool_state
 from shared.domain.backup import BackupKind
-from shared.errors import CatalogProblem, ProgramMissing
+from shared.errors import CatalogProblem
 from tests.support.fake_workspace import FakeWorkspace, told
 from tests.support.prefect_api import artifacts_of, newest_run
 
@@ -22,7 +25,8 @@ def workspaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("flows.support.open_workspace", lambda _config: FakeWorkspace(tmp_path))
     for module in (backup, flows.watch):
         monkeypatch.setattr(module, "open_workspace", lambda: FakeWorkspace(tmp_path))
-        monkeypatch.setattr(flows.watch, "schedule_reasons", tuple)
+        monkeypatch.setattr(flows.watch, "firing_reasons", lambda _config: ())
+        monkeypatch.setattr(flows.watch, "load_config", lambda: None)
     monkeypatch.setattr(flows.watch.look, "retry_delay_seconds", 0.05)
     monkeypatch.setattr(flows.watch.look, "retry_jitter_factor", None)
     return tmp_path
@@ -64,17 +68,14 @@ def test_failed_look_is_a_failed_run(workspaces: Path) -> None:
         flows.watch.watch()
 
 
-def test_schedule_that_does_not_fire_as_expected_is_wrong_with_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flows.watch, "load_config", lambda: None)
-    monkeypatch.setattr(flows.watch, "check_deployments", lambda _config: ["deployment backup/daily is paused", "b"])
-    [reason] = schedule_reasons()
-    assert (reason.code, reason.colour) == (SCHEDULES_DIFFER, "yellow")
-    assert "backup/daily is paused (and 1 more)" in reason.sentence
-    monkeypatch.setattr(flows.watch, "check_deployments", lambda _config: [])
-    assert schedule_reasons() == ()
-
-    def unknown(_config: object) -> list[str]:
-        raise ProgramMissing("no Prefect server is known here", hint="Start it.")
-
-    monkeypatch.setattr(flows.watch, "check_deployments", unknown)
-    assert schedule_reasons() == ()
+def test_worker_that_is_gone_is_wrong_with_the_system() -> None:
+    pool = f"pool-{token_hex(4)}"
+    assert read_pool_state(pool) is None
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+        assert read_pool_state(pool) == "NOT_READY"
+        client.send_worker_heartbeat(pool, "a worker")
+        assert read_pool_state(pool) == "READY"
+        client.update_work_pool(pool, WorkPoolUpdate(is_paused=True))
+        assert read_pool_state(pool) == "PAUSED"
+        client.delete_work_pool(pool)
