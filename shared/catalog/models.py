@@ -218,6 +218,7 @@ class CleanupAction(CatalogTable, table=True):
     """How far the expiry of one backup has come."""
 
     __tablename__ = "cleanup_action"
+    __table_args__ = (Index("ix_cleanup_action_updated_covering", "updated_at", "source", "freed_bytes"),)
 
     id: int | None = number_key()
     run_id: int | None = run_number_field()

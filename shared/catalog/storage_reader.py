@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Integer, case, cast, func, select
@@ -83,15 +83,15 @@ class StorageReader:
 
     def freed_by_day(self, since: datetime, source: str | None = None) -> Mapping[date, int]:
         """Return the bytes that cleanups freed, by UTC day."""
-        query = select(CLEANUP_ACTION.c.updated_at, CLEANUP_ACTION.c.freed_bytes)
-        query = query.where(CLEANUP_ACTION.c.updated_at >= since, CLEANUP_ACTION.c.freed_bytes > 0)
+        at = CLEANUP_ACTION.c.updated_at
+        # SQLite holds UTC as text; Postgres would take the session's zone for the day.
+        day = func.date(at) if self._database.is_sqlite else func.date(func.timezone("UTC", at))
+        query = select(day.label("day"), func.sum(CLEANUP_ACTION.c.freed_bytes).label("freed")).where(at >= since)
         if source is not None:
             query = query.where(CLEANUP_ACTION.c.source == source)
-        freed: dict[date, int] = defaultdict(int)
         with self._database.reading() as connection:
-            for row in connection.execute(query.execution_options(yield_per=5000)):
-                freed[row.updated_at.astimezone(UTC).date()] += row.freed_bytes
-        return dict(freed)
+            rows = connection.execute(query.group_by(day)).all()
+        return {_day(row.day): int(row.freed) for row in rows if row.freed}
 
     def requests(self, since: datetime, until: datetime, source: str | None = None) -> RequestCounts:
         """Count requests and bytes read in some time: backups store, restore tests and verify runs read."""
@@ -122,6 +122,10 @@ class StorageReader:
                 objects[row.backup_id][row.id] = row.stored_bytes
             rows = connection.execute(query.order_by(BACKUP.c.started_at, BACKUP.c.id)).mappings().all()
         return tuple(_recorded(row, source, objects.get(row["id"], {}), row["id"] in in_use) for row in rows)
+
+
+def _day(value: date | str) -> date:
+    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _writes(since: datetime, until: datetime, source: str | None) -> Any:

@@ -19,7 +19,18 @@ from sqlalchemy.types import JSON
 from shared.catalog.columns import Instant
 from shared.catalog.connection import Database, open_database
 from shared.catalog.engine import open_catalog
-from shared.catalog.models import BACKUP, BACKUP_DAY, FLEET_DAY, RESTORE_TEST, SOURCE, SOURCE_STATUS, STORED_OBJECT
+from shared.catalog.models import (
+    BACKUP,
+    BACKUP_DAY,
+    BACKUP_OBJECT,
+    CLEANUP_ACTION,
+    FLEET_DAY,
+    RESTORE_TEST,
+    SOURCE,
+    SOURCE_STATUS,
+    STORED_OBJECT,
+)
+from shared.catalog.records import CleanupState
 from shared.catalog.rollups import source_status_values
 from shared.domain.backup import BackupId, BackupKind, BackupStatus
 from shared.domain.proof import Outcome
@@ -112,6 +123,9 @@ def _fill(database: Database, now: datetime, shape: HistoryShape) -> GeneratedHi
         _write(connection, BACKUP, _backups(shape, now, made, tests))
         _write(connection, RESTORE_TEST, iter(tests))
         _write(connection, STORED_OBJECT, _objects(connection))
+        named = select(STORED_OBJECT.c.first_backup_id, STORED_OBJECT.c.id)
+        connection.execute(insert(BACKUP_OBJECT).from_select(["backup_id", "object_id"], named))
+        _write(connection, CLEANUP_ACTION, _expiries(connection))
         made.restore_tests = len(tests)
         _write_days(connection, made)
         for name in shape.names:
@@ -136,6 +150,23 @@ def _objects(connection: Connection) -> list[dict[str, Any]]:
         )
         seen.add(backup.source)
     return rows
+
+
+def _expiries(connection: Connection) -> Iterator[dict[str, Any]]:
+    """What expired, went as soon as it was old enough, and freed what it had added."""
+    names = ("id", "source", "kind", "recovery_point_at", "new_bytes")
+    expired = select(*(BACKUP.c[name] for name in names)).where(BACKUP.c.status == BackupStatus.EXPIRED.value)
+    for backup in connection.execute(expired.order_by(BACKUP.c.recovery_point_at, BACKUP.c.id)).all():
+        gone_at = backup.recovery_point_at + _KEPT[BackupKind(backup.kind)]
+        yield {
+            "backup_id": backup.id,
+            "source": backup.source,
+            "reason": GENERATED,
+            "state": CleanupState.DONE.value,
+            "freed_bytes": backup.new_bytes,
+            "planned_at": gone_at,
+            "updated_at": gone_at,
+        }
 
 
 def _backups(
