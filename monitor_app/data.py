@@ -21,15 +21,20 @@ from monitor_app.queries.findings import Finding, load_findings
 from monitor_app.queries.fleet import Fleet, load_day_counts, load_fleet
 from monitor_app.queries.freshness import is_generated, load_signs
 from monitor_app.queries.recovery import Evidence, load_evidence
+from monitor_app.queries.reports import load_report, load_written
 from monitor_app.queries.requests import load_choices, load_requests
 from monitor_app.queries.source_history import SourceHistory, load_source_history
+from monitor_app.queries.storage import load_comparison, load_storage
 from shared.catalog.app_records import ManualBackupRecord
 from shared.catalog.records import AuditRow, BackupRow, DayRow
 from shared.catalog.restore_requests import RestoreRequestRecord
 from shared.clock import utc_now
 from shared.domain.heartbeat import DayCount
+from shared.operations.report import ReportResult
+from shared.operations.storage import PolicyComparison, StorageView
 
 CHAIN_SECONDS = 600
+STORAGE_SECONDS = 300
 _LIVE: dict[str, Any] = {"ttl": 30, "show_spinner": False}
 
 
@@ -147,3 +152,31 @@ def restorable(source: str) -> tuple[tuple[str, bool], ...]:
 def generated() -> bool:
     """Whether this catalog holds history that was generated for trying."""
     return is_generated(site.current().database())
+
+
+@st.cache_data(max_entries=100, ttl=STORAGE_SECONDS, show_spinner=False)
+def storage(source: str) -> StorageView:
+    """What is stored of one source or (empty name) of all; sizes move slowly."""
+    shown = site.current()
+    return load_storage(shown.database(), shown.config, source, utc_now())
+
+
+@st.cache_data(max_entries=50, **_LIVE)
+def comparison(source: str, keep: tuple[str, ...]) -> PolicyComparison:
+    """A source's retention and a changed one side by side."""
+    shown = site.current()
+    return load_comparison(shown.database(), shown.config, source, keep, utc_now())
+
+
+# Shared as it is, not copied for every run: it is frozen, and holds whole files.
+@st.cache_resource(max_entries=4, ttl=CHAIN_SECONDS, show_spinner="Reading the records and judging them")
+def report(period: str, source: str) -> ReportResult:
+    """The compliance report of a period, of one source or (empty name) of all."""
+    shown = site.current()
+    return load_report(shown.database(), shown.config, period, source, utc_now())
+
+
+@st.cache_data(max_entries=1, **_LIVE)
+def written_reports() -> tuple[AuditRow, ...]:
+    """Audit entries of the reports that were written, newest first."""
+    return load_written(site.current().database())

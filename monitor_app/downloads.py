@@ -1,11 +1,11 @@
-"""What may be taken away from a backup: its description and the means to restore it, never data."""
+"""What may be taken away: a backup's description and the means to restore it, never data; compliance reports."""
 
 import io
 import zipfile
 from collections.abc import Callable
 from datetime import datetime
 
-from monitor_app import auth, site
+from monitor_app import auth, data, site
 from shared.domain.backup import parse_backup_id
 from shared.domain.person import Role
 
@@ -33,6 +33,33 @@ def recovery_kit(backup_id: str) -> Callable[[], bytes]:
         from shared.repository.recovery import packaged_recovery_files
 
         return archive(_stored(backup_id) | packaged_recovery_files(), parse_backup_id(backup_id).at)
+
+    return make
+
+
+def report_file(period: str, source: str, name: str) -> Callable[[], bytes]:
+    """Return a reader of one file of a compliance report.
+
+    Raises:
+        NotAllowed: Whoever looks at the page may not have it.
+    """
+    auth.require(Role.VIEWER)
+    return lambda: next(file.data for file in data.report(period, source).files if file.name == name)
+
+
+def report_archive(period: str, source: str) -> Callable[[], bytes]:
+    """Return a maker of the archive of all files of a compliance report, digests included.
+
+    Raises:
+        NotAllowed: Whoever looks at the page may not have it.
+    """
+    auth.require(Role.VIEWER)
+
+    def make() -> bytes:
+        from shared.reports.printing import zipped
+
+        made = data.report(period, source)
+        return zipped(made.files, made.name)
 
     return make
 

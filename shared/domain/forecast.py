@@ -52,7 +52,7 @@ class Growth:
         bytes_per_month: Of the robust line; negative where it shrinks.
         ratio_per_month: The same as a share of what is stored now; None where nothing is.
         days: How long the past is that it was measured over.
-        is_filling: Whether all of it was measured while backups were not old enough to expire.
+        is_filling: Whether it was measured over a time in which backups were not yet old enough to expire.
     """
 
     bytes_per_month: int
@@ -138,7 +138,7 @@ def foretell(history: Sequence[DayVolume], *, settled_on: date | None, months: i
         bytes_per_month=round(slope * MONTH_DAYS),
         ratio_per_month=slope * MONTH_DAYS / today.stored_bytes if today.stored_bytes else None,
         days=_span(used),
-        is_filling=settled_on is not None and today.day < settled_on + timedelta(days=SAMPLE_DAYS),
+        is_filling=settled_on is not None and _span(settled) < MINIMUM_DAYS,
     )
     if _span(settled) < MINIMUM_DAYS:
         return Forecast(growth=growth, reason=_not_settled(settled_on, today.day, _span(history)))
