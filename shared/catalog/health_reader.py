@@ -34,7 +34,7 @@ _BEGUN = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthRows:
-    """What the catalog knew at one moment; everything by source except `reaches`, which is by what was asked.
+    """What the catalog knows now; everything by source except `reaches`, which is by what was asked.
 
     Attributes:
         first_backups: When the first backup or attempt of each source began, expired ones included.
@@ -68,7 +68,7 @@ class HealthReader:
         self._database = database
 
     def health_rows(self, *, started_since: datetime, tested_since: datetime) -> HealthRows:
-        """Return all that health is judged by, as it stood at one moment.
+        """Return all that health is judged by.
 
         Args:
             started_since: How far back attempts are looked for.

@@ -1,5 +1,6 @@
 """goldcopy status: how every source stands, why, and what to do."""
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from shared.cli.output import emit, json_option, printable
 from shared.clock import utc_now
 from shared.domain.health import Colour, Reason
 from shared.domain.objectives import Standing
+from shared.operations.exposure_history import ExposureHistory
 from shared.operations.status import SourceReport, StatusReport
 from shared.units import format_bytes, format_duration, format_minute
 from shared.wiring.status import open_status
@@ -18,6 +20,8 @@ _GLYPHS = {Colour.RED: "✕", Colour.UNKNOWN: "?", Colour.YELLOW: "!", Colour.GR
 _PAINT = {Colour.RED: "red", Colour.UNKNOWN: "magenta", Colour.YELLOW: "yellow", Colour.GREEN: "green"}
 _MET = {True: "met", False: "missed", None: "nobody knows"}
 _NOBODY_KNOWS = "-"
+_HISTORY_DAYS = 90
+_BREACHES_SHOWN = 5
 
 
 @click.command(
@@ -33,8 +37,12 @@ def status(config: str | None, source: str | None, *, probe: bool, as_json: bool
     with open_status(config) as desk:
         now = utc_now()
         report = desk.read(now, source=source, repository=desk.probe(now) if probe else None)
-    lines = _detail(report.sources[0]) if source else _overview(report)
-    emit(report.document() if as_json else {}, lines, as_json=as_json)
+        history = desk.read_history(now, source, _HISTORY_DAYS) if source else None
+    document = report.document() if as_json else {}
+    if as_json and source:
+        document["sources"][0]["history"] = history.document() if history else None
+    lines = (*_detail(report.sources[0]), *_kept_lines(history)) if source else _overview(report)
+    emit(document, lines, as_json=as_json)
     return report.exit_code
 
 
@@ -140,6 +148,26 @@ def _detail(report: SourceReport) -> Iterator[str]:
     if standing.calibration.predicted:
         found = standing.calibration
         yield f"  {'prediction':<16} {found.inside} of {found.predicted} earlier tests fell inside their interval"
+
+
+def _kept_lines(history: ExposureHistory | None) -> Iterator[str]:
+    """How the promises were kept, and when they were not."""
+    if history is None:
+        return
+    for name, kept in (("exposure", history.complete), ("proven exposure", history.proven)):
+        if kept.met_ratio is None:
+            continue
+        times = "never" if not kept.breaches else f"{len(kept.breaches)} times" if len(kept.breaches) > 1 else "once"
+        since = format_minute(kept.segments[0].begins_at)
+        yield f"  {name:<16} above {_age(kept.limit)} {times} since {since}, within it {_percent(kept.met_ratio)}"
+        for breach in kept.breaches[-_BREACHES_SHOWN:]:
+            worst = "nothing to restore" if breach.worst is None else f"up to {_age(breach.worst)}"
+            yield f"      {format_minute(breach.begins_at)} for {_age(breach.duration)}, {worst}"
+
+
+def _percent(ratio: float) -> str:
+    """Round down: what was missed once is never shown as 100 %."""
+    return f"{math.floor(ratio * 10_000) / 100:g} % of the time"
 
 
 def _recovery(standing: Standing) -> str:

@@ -125,7 +125,8 @@ def _fill(database: Database, now: datetime, shape: HistoryShape) -> GeneratedHi
         _write(connection, STORED_OBJECT, _objects(connection))
         named = select(STORED_OBJECT.c.first_backup_id, STORED_OBJECT.c.id)
         connection.execute(insert(BACKUP_OBJECT).from_select(["backup_id", "object_id"], named))
-        _write(connection, CLEANUP_ACTION, _expiries(connection))
+        for name in shape.names:
+            _write(connection, CLEANUP_ACTION, _expiries(connection, name))
         made.restore_tests = len(tests)
         _write_days(connection, made)
         for name in shape.names:
@@ -152,21 +153,29 @@ def _objects(connection: Connection) -> list[dict[str, Any]]:
     return rows
 
 
-def _expiries(connection: Connection) -> Iterator[dict[str, Any]]:
-    """What expired, went as soon as it was old enough, and freed what it had added."""
-    names = ("id", "source", "kind", "recovery_point_at", "new_bytes")
+def _expiries(connection: Connection, source: str) -> list[dict[str, Any]]:
+    """What expired, went as soon as it was old enough, and freed what it had added.
+
+    A list: while rows are copied into Postgres, its connection can read none.
+    """
+    names = ("id", "kind", "recovery_point_at", "new_bytes")
     expired = select(*(BACKUP.c[name] for name in names)).where(BACKUP.c.status == BackupStatus.EXPIRED.value)
-    for backup in connection.execute(expired.order_by(BACKUP.c.recovery_point_at, BACKUP.c.id)).all():
+    expired = expired.where(BACKUP.c.source == source).order_by(BACKUP.c.recovery_point_at)
+    rows = []
+    for backup in connection.execute(expired):
         gone_at = backup.recovery_point_at + _KEPT[BackupKind(backup.kind)]
-        yield {
-            "backup_id": backup.id,
-            "source": backup.source,
-            "reason": GENERATED,
-            "state": CleanupState.DONE.value,
-            "freed_bytes": backup.new_bytes,
-            "planned_at": gone_at,
-            "updated_at": gone_at,
-        }
+        rows.append(
+            {
+                "backup_id": backup.id,
+                "source": source,
+                "reason": GENERATED,
+                "state": CleanupState.DONE.value,
+                "freed_bytes": backup.new_bytes,
+                "planned_at": gone_at,
+                "updated_at": gone_at,
+            }
+        )
+    return rows
 
 
 def _backups(

@@ -112,11 +112,13 @@ def newest_over_time(spans: Iterable[Span], begins_at: datetime, ends_at: dateti
     Args:
         spans: When which recovery point could be had; in any order, overlapping as they like.
         begins_at: Start of the period, aware.
-        ends_at: Its end, later than the start; not itself part of it.
+        ends_at: Its end, not itself part of it.
 
     Returns:
-        Segments that follow each other without a gap, from start to end; neighbours differ.
+        Segments that follow each other without a gap, from start to end; neighbours differ. None for an empty period.
     """
+    if begins_at >= ends_at:
+        return ()
     waiting = sorted((span for span in spans if span.ends_at is None or span.ends_at > begins_at), key=_begins)
     edges = {at for span in waiting for at in (span.begins_at, span.ends_at) if at and begins_at < at < ends_at}
     there: list[tuple[float, int, Span]] = []

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.catalog.engine import Catalog, open_catalog
 from shared.config.load import Config, load_config
 from shared.domain.source_facts import Reachability
 from shared.errors import CatalogProblem
+from shared.operations.exposure_history import ExposureHistory, read_exposure_history
 from shared.operations.reach import probe_repository
 from shared.operations.status import StatusReport, read_status, unknown_status
 
@@ -36,6 +37,15 @@ class StatusDesk:
             return read_status(self._read_catalog(), sources, now, only=only, repository=repository)
         except CatalogProblem as error:
             return unknown_status(sources, now, error, only=only)
+
+    def read_history(self, now: datetime, source: str, days: int) -> ExposureHistory | None:
+        """Recompute how a source's promises were kept in the last days; None where there is nothing to tell."""
+        try:
+            return read_exposure_history(
+                self._read_catalog(), self._config.source(source), now - timedelta(days=days), now
+            )
+        except CatalogProblem:
+            return None  # the status says already that nothing can be read
 
     def probe(self, now: datetime) -> Reachability:
         """Ask the repository whether it can be reached."""

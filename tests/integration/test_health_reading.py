@@ -12,12 +12,12 @@ from shared.catalog.engine import Catalog, open_catalog
 from shared.catalog.models import BACKUP, RESTORE_TEST
 from shared.demo.generated_history import HistoryShape, fill_catalog
 from shared.domain.backup import BackupKind
-from shared.domain.exposure import PastTest, backup_spans, newest_over_time, proven_spans
 from shared.domain.health import Colour, evaluate
 from shared.domain.proof import Outcome
 from shared.domain.source import Source
 from shared.domain.source_facts import Reachability, SourceFacts
 from shared.errors import CatalogRefused, SourceUnreachable, StoreUnreachable
+from shared.operations.exposure_history import read_exposure_history
 from shared.operations.facts_reading import REPOSITORY, provider_of, read_facts
 from shared.operations.status import read_status
 from tests.support.catalogs import NOW, complete, make_id, make_manifest, make_object, prove
@@ -128,33 +128,53 @@ def test_the_document_holds_what_the_command_line_promises(catalog: Catalog) -> 
 
 
 def test_exposure_of_past_days_comes_from_the_same_rows(catalog: Catalog) -> None:
-    first = complete(catalog, make_manifest(at=NOW - 5 * D))
+    first = complete(catalog, make_manifest(at=NOW - 50 * D))
     second = complete(catalog, make_manifest(at=NOW - 3 * D, suffix="aaaa"))
     prove(catalog, first.backup_id, Outcome.PASSED, NOW - 4 * D)
     prove(catalog, second.backup_id, Outcome.PASSED, NOW - 2 * D)
     prove(catalog, second.backup_id, Outcome.FAILED, NOW - D)
-    backups = catalog.past_backups("app", until=NOW)
-    tests = [
-        PastTest(backup_id=test.backup_id, outcome=test.outcome, finished_at=test.finished_at)
-        for test in catalog.past_tests("app", until=NOW)
+    history = read_exposure_history(catalog, APP, NOW - 60 * D, NOW)
+    assert history is not None
+    assert history.begins_at == first.finished_at
+    assert [item.recovery_point_at for item in history.complete.segments] == [
+        first.recovery_point_at,
+        second.recovery_point_at,
     ]
-    points = [item.recovery_point_at for item in newest_over_time(backup_spans(backups), NOW - 6 * D, NOW)]
-    assert points == [None, first.recovery_point_at, second.recovery_point_at]
-    proven = newest_over_time(proven_spans(backups, tests), NOW - 6 * D, NOW)
-    assert [(item.begins_at, item.recovery_point_at) for item in proven] == [
-        (NOW - 6 * D, None),
+    assert [(item.begins_at, item.recovery_point_at) for item in history.proven.segments] == [
+        (first.finished_at + APP.objectives.proven, None),
         (NOW - 4 * D, first.recovery_point_at),
         (NOW - 2 * D, second.recovery_point_at),
         (NOW - D, first.recovery_point_at),
     ]
+    late, now_late = history.complete.breaches
+    assert (late.begins_at, late.ends_at) == (first.recovery_point_at + 26 * H, second.finished_at)
+    assert now_late.ends_at == NOW
+    assert len(history.document()["proven"]["breaches"]) == 2
     # What history says of now is what the status says of now.
     facts = facts_of(catalog)
     assert facts.newest is not None
     assert facts.proven is not None
-    assert (facts.newest.recovery_point_at, facts.proven.recovery_point_at) == (
-        points[-1],
-        proven[-1].recovery_point_at,
-    )
+    assert facts.newest.recovery_point_at == history.complete.segments[-1].recovery_point_at
+    assert facts.proven.recovery_point_at == history.proven.segments[-1].recovery_point_at
+
+
+def test_expired_backups_count_for_the_time_they_were_there(catalog: Catalog) -> None:
+    gone = complete(catalog, make_manifest(at=NOW - 9 * D))
+    complete(catalog, make_manifest(at=NOW - D, suffix="aaaa"))
+    run = catalog.begin_run("cleanup", "app", exclusive=True, now=NOW - H)
+    catalog.mark_expiring(gone.backup_id, "too old", run=run, now=NOW - H)
+    catalog.record_manifest_removed(gone.backup_id, NOW - H / 2)
+    catalog.record_objects_removed(gone.backup_id, [], 0, NOW - H / 2)
+    catalog.record_expired(gone.backup_id, NOW - H / 3)
+    past = {item.backup_id: item.gone_at for item in catalog.past_backups("app", until=NOW)}
+    assert past[gone.backup_id] == NOW - H
+    history = read_exposure_history(catalog, APP, NOW - 8 * D, NOW - 2 * D)
+    assert history is not None
+    assert [item.recovery_point_at for item in history.complete.segments] == [gone.recovery_point_at]
+
+
+def test_without_a_backup_there_is_no_history(catalog: Catalog) -> None:
+    assert read_exposure_history(catalog, APP, NOW - D, NOW) is None
 
 
 @contextmanager

@@ -81,6 +81,11 @@ def test_one_source_is_shown_with_its_objectives(config: Path) -> None:
     assert "proven exposure" in text
     assert "objective 36 d" in text
     assert "last restore" in text
+    assert "exposure         above 26 h never since" in text
+    assert "within it 100 % of the time" in text
+    [source] = json.loads(run(config, "status", "generated-0003", "--json").stdout)["sources"]
+    assert source["history"]["rpo"]["breaches"] == []
+    assert source["history"]["rpo"]["met_ratio"] == 1
 
 
 def test_an_unknown_name_is_refused(config: Path) -> None:

@@ -114,6 +114,11 @@ def test_nothing_at_all_is_one_long_breach() -> None:
     assert met_ratio(segments, 24 * H) == 0
 
 
+def test_an_empty_period_has_nothing_to_tell() -> None:
+    assert newest_over_time(backup_spans([backup(1, point=2)]), at(5), at(5)) == ()
+    assert met_ratio((), 24 * H) is None
+
+
 @st.composite
 def many_spans(draw: st.DrawFn) -> list[Span]:
     numbers = st.integers(-20, 60)
