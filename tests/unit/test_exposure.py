@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.exposure import (
@@ -22,6 +22,8 @@ from shared.domain.exposure import (
 from shared.domain.proof import Outcome
 from tests.support.health_facts import NOW
 
+# A busy machine is slow; that is no finding.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 H, D = timedelta(hours=1), timedelta(days=1)
 BEGIN = NOW - 10 * D
 
@@ -132,6 +134,7 @@ def many_spans(draw: st.DrawFn) -> list[Span]:
     ]
 
 
+@UNHURRIED
 @given(many_spans())
 def test_every_instant_has_the_newest_point_that_could_be_had(spans: list[Span]) -> None:
     segments = newest_over_time(spans, at(0), at(48))
@@ -151,6 +154,7 @@ def test_every_instant_has_the_newest_point_that_could_be_had(spans: list[Span])
         assert segment.recovery_point_at == max(there, default=None)
 
 
+@UNHURRIED
 @given(many_spans(), st.integers(1, 40))
 def test_breaches_are_exactly_where_exposure_is_above_its_objective(spans: list[Span], limit_hours: int) -> None:
     segments = newest_over_time(spans, at(0), at(48))

@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.backup import BackupKind
@@ -24,6 +24,8 @@ from shared.domain.source_facts import (
 from shared.errors import SourceUnreachable, StoreUnreachable
 from tests.support.health_facts import GB, NOW, good_facts
 
+# A busy machine is slow; that is no finding.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ORDER = list(Colour)
 AGES = (st.integers(0, 180) | st.integers(0, 120 * 24 * 60)).map(lambda minutes: timedelta(minutes=minutes))
 PAST = AGES.map(lambda age: NOW - age)
@@ -123,11 +125,13 @@ def colour(source: Source, known: SourceFacts, now: datetime = NOW) -> int:
     return ORDER.index(evaluate(source, known, now).colour)
 
 
+@UNHURRIED
 @given(SOURCES, facts() | nearly_good(), AGES)
 def test_time_alone_never_makes_it_better(source: Source, known: SourceFacts, later: timedelta) -> None:
     assert colour(source, known, NOW + later) <= colour(source, known)
 
 
+@UNHURRIED
 @given(SOURCES, facts() | nearly_good(), st.data())
 def test_a_bad_fact_never_makes_it_better(source: Source, known: SourceFacts, data: st.DataObject) -> None:
     failed_test = data.draw(restore_tests(st.just(Outcome.FAILED)))
@@ -156,6 +160,7 @@ def test_a_bad_fact_never_makes_it_better(source: Source, known: SourceFacts, da
     assert colour(source, worse) <= colour(source, known)
 
 
+@UNHURRIED
 @given(SOURCES, facts() | nearly_good())
 def test_green_means_a_young_backup_and_a_young_proof(source: Source, known: SourceFacts) -> None:
     health = evaluate(source, known, NOW)
@@ -167,6 +172,7 @@ def test_green_means_a_young_backup_and_a_young_proof(source: Source, known: Sou
         assert known.last_test is None or known.last_test.outcome is Outcome.PASSED
 
 
+@UNHURRIED
 @given(SOURCES, facts())
 def test_a_backup_twice_as_old_as_agreed_is_red(source: Source, known: SourceFacts) -> None:
     limit = max(source.objectives.rpo * source.health.red_factor, source.objectives.rpo + source.schedule.grace)
@@ -174,6 +180,7 @@ def test_a_backup_twice_as_old_as_agreed_is_red(source: Source, known: SourceFac
         assert evaluate(source, known, NOW).colour is Colour.RED
 
 
+@UNHURRIED
 @given(SOURCES, st.none() | facts())
 def test_every_reason_says_what_and_what_to_do(source: Source, known: SourceFacts | None) -> None:
     health = evaluate(source, known, NOW)
@@ -189,6 +196,7 @@ def test_every_reason_says_what_and_what_to_do(source: Source, known: SourceFact
         assert reason.colour in COLOURS[ReasonCode(reason.code)]
 
 
+@UNHURRIED
 @given(SOURCES, facts(), st.sampled_from(["newest", "proven", "read_at"]))
 def test_a_clock_in_the_future_is_never_green(source: Source, known: SourceFacts, what: str) -> None:
     ahead = NOW + timedelta(hours=3)
