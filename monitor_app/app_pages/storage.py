@@ -75,7 +75,7 @@ def show_what_if(source: str) -> None:
         "What if retention were different?", "Nothing is changed here: goldcopy.toml is where policy stands."
     )
     rules = site.current().config.source(source).retention
-    with st.form("what_if", border=False), st.container(horizontal=True):
+    with st.form("what_if", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         given = {kind: st.text_input(kind.value, format_keep_rule(rule), key=kind.name) for kind, rule in rules.items()}
         st.form_submit_button("Compare", help="A rule is 14d, or age=14d,weekly=4,monthly=12")
     changed = tuple(f"{kind}={text}" for kind, text in given.items() if text != format_keep_rule(rules[kind]))

@@ -84,14 +84,14 @@ def source_rows(view: StorageView) -> list[dict[str, Any]]:
     """Return the largest sources with their share of the whole."""
     whole = view.stored_bytes or 1
     largest = list(view.by_source.items())[:MOST_SOURCES]
-    return [{"Source": name, "Stored MB": value / 1e6, "Share": value / whole} for name, value in largest]
+    return [{"Source": name, "Stored MB": value / 1e6, "Share": 100 * value / whole} for name, value in largest]
 
 
 def source_columns() -> dict[str, Any]:
     """Return how these rows are shown."""
     return {
-        "Stored MB": st.column_config.NumberColumn(format="localized"),
-        "Share": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+        "Stored MB": st.column_config.NumberColumn(format="%.1f"),
+        "Share": st.column_config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100),
     }
 
 
