@@ -14,6 +14,7 @@ from shared.postgres.destination import Destination, existing_entries, is_same_d
 from shared.postgres.restore_selection import Selection, for_tables, tables_with_partitions, without
 
 _SUPERUSER_ONLY = frozenset({"EVENT TRIGGER", "FOREIGN DATA WRAPPER", "SUBSCRIPTION"})
+_RELATIONS = frozenset({"TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,9 @@ def plan_tables(
     """
     entries = _entries(toc, names)
     chosen = for_tables(toc, entries)
+    if any(entry.description == "POLICY" for entry, _ in chosen.left_out_of(toc)):
+        relations = [entry for entry in toc.entries if entry.description in _RELATIONS]
+        chosen = for_tables(toc, entries, existing_entries(address, relations))
     existing = existing_entries(address, chosen.entries)
     taken = [entry for entry in entries if entry.dump_id in existing]
     if taken:
@@ -195,9 +199,15 @@ def _not_allowed(entry: TocEntry) -> str:
 
 
 def _left_out(entry: TocEntry, reason: str) -> Finding:
-    severity = Severity.INFO if entry.description == "COMMENT" else Severity.WARNING
-    name = f"{entry.description.lower()} {qualified(entry.schema, entry.tag) if entry.schema else entry.tag}"
-    return Finding(check="left-out", severity=severity, object=name, message=f"not restored: {reason}")
+    severities = {"COMMENT": Severity.INFO, "POLICY": Severity.ERROR}
+    is_policy = entry.description == "POLICY"
+    return Finding(
+        check="left-out",
+        severity=severities.get(entry.description, Severity.WARNING),
+        object=f"{entry.description.lower()} {qualified(entry.schema, entry.tag) if entry.schema else entry.tag}",
+        message=f"not restored: {reason}",
+        hint=f"Rows may be seen that it hid: run {' '.join(entry.definition.split())}" if is_policy else "",
+    )
 
 
 def _owner_findings(unheld: Sequence[str]) -> list[Finding]:

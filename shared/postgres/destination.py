@@ -155,6 +155,8 @@ _EXISTS = {
     "AGGREGATE": "SELECT pg_catalog.to_regprocedure(%s) IS NOT NULL",
     "TABLE": "SELECT pg_catalog.to_regclass(%s) IS NOT NULL",
     "FOREIGN TABLE": "SELECT pg_catalog.to_regclass(%s) IS NOT NULL",
+    "VIEW": "SELECT pg_catalog.to_regclass(%s) IS NOT NULL",
+    "MATERIALIZED VIEW": "SELECT pg_catalog.to_regclass(%s) IS NOT NULL",
     "SEQUENCE": "SELECT pg_catalog.to_regclass(%s) IS NOT NULL",
     "COLLATION": "SELECT pg_catalog.to_regcollation(%s) IS NOT NULL",
 }

@@ -152,21 +152,29 @@ def tables_with_partitions(toc: Toc, wanted: Iterable[tuple[str, str]]) -> list[
     return [by_id[number] for number in dict.fromkeys(_with_closure(first, children))]
 
 
-def for_tables(toc: Toc, tables: Sequence[TocEntry]) -> Selection:
+def for_tables(toc: Toc, tables: Sequence[TocEntry], there: Collection[int] = ()) -> Selection:
     """Choose tables with their rows, parts and what they need (schemas, types, functions, sequences, extensions).
 
     A table that a chosen one inherits from, or is a partition of, comes with its definition but without its rows. A
     foreign key, trigger or other part that needs any other table which is not chosen is left out with that reason.
+    A policy may also use what the destination has: without it, rows would be shown to whom it kept them from.
+
+    Args:
+        toc: The dump's table of contents.
+        tables: Entries of the chosen tables.
+        there: Tables and views that the destination has, by entry.
     """
     by_id = {entry.dump_id: entry for entry in toc.entries}
     needs = {entry.dump_id: tuple(number for number in entry.dependencies if number in by_id) for entry in toc.entries}
     chosen = {entry.dump_id for entry in tables}
+    needs_there = {number: () if number in there else needed for number, needed in needs.items()}
     left_out: dict[int, str] = {}
     kept = chosen | _closure(chosen, needs)
     present = {number for number in kept if by_id[number].description in _TABLE_KINDS}
     parts = _parts(toc, kept & chosen | {n for n in kept if by_id[n].description == "SEQUENCE"}, by_id)
     for number in parts:
-        needed = _closure([number], needs)
+        of_policy = any(by_id[n].description == "POLICY" for n in (number, *needs[number]))
+        needed = _closure([number], needs_there) - set(there) if of_policy else _closure([number], needs)
         foreign = [by_id[n] for n in needed if by_id[n].description in _TABLE_KINDS and n not in present]
         if foreign:
             left_out[number] = f"needs {foreign[0].schema}.{foreign[0].tag}, which is not restored"
