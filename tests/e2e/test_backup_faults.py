@@ -203,7 +203,9 @@ def test_a_table_dropped_and_made_again_while_backups_start_is_never_wrong(
     for one in ended:
         assert one.exit_code in (0, 3), one.stderr
         if one.exit_code == 3:
-            assert "changed" in one.document["error"]["message"] or "lock" in one.document["error"]["message"]
+            error = one.document["error"]
+            named = "changed" in error["message"] or "lock" in error["message"]
+            assert named or error["kind"] == "SourceLocked", error
         else:
             tested = site.goldcopy("restore-test", one.document["backup_id"], "--json")
             assert tested.document["outcome"] == "passed", tested.stdout
