@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from shared.errors import ObjectExists, ObjectMissing, SpaceExhausted, StoreProblem, StoreRefused, StoreUnreachable
 from shared.repository.layout import check_key, check_prefix
@@ -21,6 +22,7 @@ _PLACING_ATTEMPTS = 20  # a folder may be removed by a parallel delete between m
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+_NO_FILE = frozenset({errno.ELOOP, errno.ENXIO, errno.EOPNOTSUPP})  # a link, a socket
 _REFUSED = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EEXIST}
 )
@@ -73,17 +75,21 @@ class LocalStore:
         """Return the object's bytes.
 
         Raises:
-            ObjectMissing: There is no such object.
+            ObjectMissing: There is no such object, or something else than a regular file is in its place.
             StoreRefused: No permission.
             StoreUnreachable: The disk fails.
         """
         path = self._path(key)
         with self._problems_named(key):
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-                with os.fdopen(descriptor, "rb") as file:
+                with _open_file(path) as file:
                     return file.read()
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            except _NoFile:
+                raise ObjectMissing(
+                    f"{key} is not a regular file in {self.url}",
+                    hint="Look who put something else in its place, and take the file from another copy.",
+                ) from None
+            except (FileNotFoundError, NotADirectoryError):
                 raise ObjectMissing(
                     f"{key} is missing in {self.url}",
                     hint="Look for it in another copy of the repository; `goldcopy audit` lists what else is missing.",
@@ -239,6 +245,24 @@ class LocalStore:
         if error.errno in _REFUSED:
             return StoreRefused(message, hint="Give this user the right to read and write the repository's folder.")
         return StoreUnreachable(message, hint="Check the disk or the network mount, then run it again.")
+
+
+class _NoFile(Exception):
+    """Something that is no regular file has the name."""
+
+
+def _open_file(path: Path) -> BinaryIO:
+    """Open a regular file; a FIFO, which would wait for a writer, and all else is refused."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise _NoFile from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _NoFile
+    return os.fdopen(descriptor, "rb")
 
 
 def _stored(key: str, facts: os.stat_result) -> StoredObject:

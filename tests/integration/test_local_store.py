@@ -2,7 +2,9 @@
 
 import errno
 import os
+import socket
 from collections.abc import Callable
+from contextlib import chdir
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -159,6 +161,27 @@ def test_a_link_out_of_the_folder_is_not_followed(
     with pytest.raises((StoreRefused, ObjectMissing)):
         store.get("link")
     assert store.stat("link") is None
+
+
+def _make_socket(place: Path) -> None:
+    with chdir(place.parent), socket.socket(socket.AF_UNIX) as made:  # its whole path may be too long for a socket
+        made.bind(place.name)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [os.mkfifo, Path.mkdir, _make_socket, lambda place: place.symlink_to("key")],
+    ids=["fifo", "folder", "socket", "link"],
+)
+def test_what_is_no_file_is_no_object_and_reading_it_does_not_wait(
+    store: LocalStore, root: Path, make: Callable[[Path], None]
+) -> None:
+    store.put("key", b"1")
+    make(root / "other")
+    with pytest.raises(ObjectMissing, match="other is not a regular file"):
+        store.get("other")
+    assert store.stat("other") is None
+    assert [stored.key for stored in store.list("")] == ["key"]
 
 
 def test_folders_that_become_empty_go_with_their_last_object(store: LocalStore, root: Path) -> None:
