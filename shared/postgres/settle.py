@@ -25,6 +25,7 @@ _INVALID_INDEX = "the index was invalid at the source (a failed CREATE INDEX CON
 _TRIGGERS_ON = "the foreign key's triggers were disabled at the source, which a dump cannot say; here it is enforced"
 _INHERITED_NAME = "a NOT NULL that the table inherits has no name of its own in a dump; the column is as it was"
 _IDENTITY_TYPE = "the sequence of an identity column had another type than its column, which a dump cannot say"
+_PARENTS_COLUMN = "a child's column that has none of its own inherits its parent's setting where a dump is restored"
 _PROBE = "goldcopy_probe"
 
 Definition = dict[str, Any]
@@ -52,7 +53,11 @@ def settle_differences(
         if difference in renamed:
             settled.append(replace(difference, explanation=_INHERITED_NAME))
             continue
-        explanation = _beyond_a_dump(difference) or (_REPRINTED if _is_reprinted(connection, difference) else "")
+        explanation = _beyond_a_dump(difference)
+        if not explanation and _is_handed_down(connection, difference):
+            explanation = _PARENTS_COLUMN
+        elif not explanation and _is_reprinted(connection, difference):
+            explanation = _REPRINTED
         if explanation:
             settled.append(replace(difference, explanation=explanation))
         else:
@@ -92,6 +97,21 @@ def _is_inherited(connection: Connection, identity: str) -> bool:
     row = connection.execute(
         "SELECT FROM pg_constraint WHERE conrelid <> 0 AND coninhcount > 0 "
         f"AND format('%I on %s', conname, conrelid::regclass) = {literal(identity)}".encode()
+    ).fetchone()
+    return row is not None
+
+
+def _is_handed_down(connection: Connection, difference: SchemaDifference) -> bool:
+    """Whether a parent's column, set after its child was made, is all that differs: pg_dump sets it before."""
+    parts = set(difference.changed_parts)
+    if difference.object_class != "columns" or not parts or not parts <= {"compression", "storage"}:
+        return False
+    if parts & json.loads(difference.before).keys():
+        return False
+    row = connection.execute(
+        "SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE a.attinhcount > 0 AND NOT c.relispartition "
+        f"AND format('%I.%I.%I', n.nspname, c.relname, a.attname) = {literal(difference.identity)}".encode()
     ).fetchone()
     return row is not None
 

@@ -153,6 +153,24 @@ def test_invalid_index_that_no_dump_holds_is_explained(postgres_server: Postgres
     assert "invalid at the source" in settled[0].explanation
 
 
+def test_what_a_column_of_a_child_takes_from_its_parent_in_a_dump_is_explained(
+    postgres_server: PostgresServer,
+) -> None:
+    source = postgres_server.new_database()
+    run_sql(source, 'CREATE TABLE base (b text, "C" text); CREATE TABLE child () INHERITS (base)')
+    run_sql(source, 'ALTER TABLE base ALTER b SET COMPRESSION pglz; ALTER TABLE ONLY base ALTER "C" SET STORAGE PLAIN')
+    copy = copy_by_dump(postgres_server, source)
+    run_sql(copy, "ALTER TABLE base ALTER b SET COMPRESSION default")
+    with copy.connect() as connection:
+        differences = compare_schema(_read(source), read_schema(connection))
+        real, settled = settle_differences(connection, differences)
+    postgres_server.drop_database(source)
+    postgres_server.drop_database(copy)
+    assert [item.identity for item in real] == ["public.base.b"]
+    assert [item.identity for item in settled] == ['public.child."C"', "public.child.b"]
+    assert all("inherits" in item.explanation for item in settled)
+
+
 def test_secrets_of_foreign_data_are_not_in_the_schema(postgres_server_of: ServerWith) -> None:
     server = postgres_server_of(17, _NASTY_EXTENSIONS)
     source = _nasty(server)
