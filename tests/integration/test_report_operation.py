@@ -14,9 +14,10 @@ from shared.domain.control import Status
 from shared.domain.period import parse_period
 from shared.domain.proof import Finding, NotMeasured, Outcome, Severity
 from shared.domain.source import Source
+from shared.domain.watch_texts import Words
 from shared.errors import SourceUnreachable, StoreProblem, UsageProblem
 from shared.operations.report import ReportRequest, ReportResult, make_report, read_facts, save_report
-from shared.operations.watch_events import REPORT_MADE
+from shared.operations.watch_events import REPORT_MADE, EventReader
 from tests.support.catalogs import complete, make_id, make_manifest, prove
 
 OCTOBER = parse_period("2026-10")
@@ -194,6 +195,19 @@ def test_a_report_is_written_with_digests_that_fit_and_recorded(month: Catalog, 
     assert (entry.action, entry.object) == (REPORT_MADE, "goldcopy-report-2026-10")
     assert entry.details["sha256"] == next(item.sha256 for item in made.files if item.name == "SHA256SUMS")
     assert digests(make_report(month, request(), LATER)) == digests(made)
+
+
+def test_people_are_told_of_every_report_that_was_written(month: Catalog, tmp_path: Path) -> None:
+    made = make_report(month, request(), LATER)
+    before = month.newest_audit_seq()
+    for _ in range(2):
+        save_report(month, made, tmp_path, LATER)
+
+    events, _ = EventReader(catalog=month, sources={}, words=Words(), now=LATER).read(before)
+
+    assert [event.notice.title for event in events] == ["The backup report for October 2026 is ready"] * 2
+    assert len({event.notice.key for event in events}) == 2
+    assert made.report.finding in dict(events[0].notice.facts)["In short"]
 
 
 def test_a_folder_that_cannot_be_written_is_named(month: Catalog, tmp_path: Path) -> None:
