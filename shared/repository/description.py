@@ -110,8 +110,8 @@ def unseal_fingerprint_key(description: Description, identities: Sequence[Identi
 
 
 WRONG_KEY = (
-    "Give the key that belongs to it: move the wrong key file away and run the command with the identity, which reads "
-    "the right one from goldcopy.json."
+    "The repository may have been exchanged for another one; only somebody who knows why the key changed should move "
+    "the key file away and run the command with the identity, which takes the key of goldcopy.json."
 )
 _DAMAGED = "Put goldcopy.json back from another copy of the repository; without it backups still restore by recover.sh."
 _NEWER = "Use a newer Goldcopy; this one leaves the repository as it is."
