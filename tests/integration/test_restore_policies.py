@@ -84,3 +84,15 @@ def test_a_policy_whose_table_is_not_there_is_an_error_that_names_it(
     assert 'CREATE POLICY "only Members" ON public.docs AS RESTRICTIVE' in error.hint
     assert report.outcome is Outcome.FAILED
     assert [row[0] for row in run_sql(damaged, POLICIES)] == ["everybody", "only_active"]
+
+
+def test_a_policy_that_the_table_there_does_not_fit_undoes_the_restore_and_is_named(
+    backups: RealBackups, manifest: Manifest, damaged: DatabaseAddress
+) -> None:
+    run_sql(damaged, "ALTER TABLE public.members RENAME who TO name")
+
+    report = backups.restore(manifest, damaged, "public.docs")
+
+    texts = " ".join(f"{item.object} {item.message}" for item in report.findings if item.severity is Severity.ERROR)
+    assert (report.outcome, "only Members" in texts, "nothing was restored" in texts) == (Outcome.FAILED, True, True)
+    assert run_sql(damaged, "SELECT to_regclass('public.docs')") == [(None,)]
