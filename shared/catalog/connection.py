@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +130,23 @@ def _ensure_file(path: Path, *, read_only: bool) -> None:
         raise CatalogRefused(f"the catalog file {path} is not there", hint="Run a backup first, or correct the path.")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not read_only:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if not read_only and not path.exists():
+            _create(path)
     except OSError as error:
         raise CatalogRefused(
             f"the catalog file {path} cannot be created or opened: {error.strerror}",
             hint="Make its folder writable for this user, or set another path in the configuration.",
         ) from error
+
+
+def _create(path: Path) -> None:
+    """Make an empty file for this user only.
+
+    A file that is there is never opened here: to close it would take away the locks that SQLite holds on it elsewhere
+    in this process, and another process would then remove the write-ahead log under them.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare_sqlite(*, read_only: bool) -> Callable[[sqlite3.Connection, object], None]:
