@@ -32,7 +32,7 @@ def _ask(sources: tuple[str, ...]) -> None:
             "Backup",
             list(choices),
             index=proven,
-            key="ask-backup",
+            key=_backup_key(source),
             format_func=lambda name: f"{name} {'(proven)' if choices[name] else '(not proven)'}",
         )
         st.text_area("Tables, schema.table on each line; empty for all", key="ask-tables", height=80)
@@ -44,15 +44,20 @@ def _ask(sources: tuple[str, ...]) -> None:
             help="In words, or as env:NAME; never a password.",
         )
         st.text_input("Reason", key="ask-reason", max_chars=LONGEST_REASON, required=True, help="Kept in the trail.")
-        submitted = st.form_submit_button("Ask", type="primary", on_click=_send)
+        submitted = st.form_submit_button("Ask", type="primary", on_click=_send, args=(source,))
     if submitted:
         st.rerun()
 
 
-def _send() -> None:
+def _backup_key(source: str) -> str:
+    """Each source has its own, or the choice made for another one would stay."""
+    return f"ask-backup-{source}"
+
+
+def _send(source: str) -> None:
     request = RestoreRequest(
-        source=_value("ask-source"),
-        backup_id=_value("ask-backup"),
+        source=source,
+        backup_id=_value(_backup_key(source)),
         tables=tuple(_value("ask-tables").split()),
         destination=_value("ask-destination").strip(),
         reason=_value("ask-reason").strip(),

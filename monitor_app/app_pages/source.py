@@ -25,9 +25,13 @@ def main() -> None:
         return
     reports = {report.source.name: report for report in worst_first(fleet.status.sources)}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Source", list(reports), key="source", bind="query-params") or next(iter(reports))
+        worst = next(iter(reports))
+        # No default of its own: a chosen name stays in the URL, whichever source is the worst by then.
+        chosen = st.selectbox(
+            "Source", list(reports), index=None, placeholder=f"{worst}, the worst", key="source", bind="query-params"
+        )
         days = st.segmented_control("Days", WINDOWS, default=90, required=True, key="days", bind="query-params") or 90
-    show(reports[name], title, int(days))
+    show(reports[chosen or worst], title, int(days))
 
 
 def show(report: SourceReport, title: st.delta_generator.DeltaGenerator, days: int) -> None:

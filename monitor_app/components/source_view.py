@@ -160,6 +160,8 @@ def show_growth(history: SourceHistory, where: tzinfo) -> None:
 def show_runs(attempts: Sequence[Attempt], where: tzinfo) -> None:
     """Show the last attempts."""
     last = attempts[::-1][:RUNS_SHOWN]
+    if not last:
+        return
     failed = sum(item.status is BackupStatus.FAILED for item in last)
     finding.section(f"{failed or 'None'} of the last {count(len(last), 'run')} failed")
     columns: dict[str, Any] = {
