@@ -62,13 +62,20 @@ def restore(config: str | None, /, backup_id: str, destination: str, *, as_json:
 
     with open_workspace(config) as workspace, progress(quiet=as_json) as on_progress:
         document = workspace.restore(backup_id, destination, on_progress=on_progress, **options).document()
-    seconds = format_duration(document["duration_seconds"])
-    proven = f"{counted(document['tables_restored'], 'table')}, {counted(document['rows_restored'], 'row')}"
-    words = {"passed": "RESTORED", "failed": "RESTORED, AND DIFFERS", "not_measured": "RESTORED, NOT ALL MEASURED"}
-    lines = [
-        f"{words[document['outcome']]}: {document['backup_id']} into {printable(document['destination'])} in {seconds}",
-        f"  {proven}, read back and compared",
-        *finding_lines(document["findings"], document.get("not_measured", ())),
-    ]
-    emit(document, lines, as_json=as_json)
+    emit(document, restore_lines(document), as_json=as_json)
     return EXIT_CODES[document["outcome"]]
+
+
+def restore_lines(document: dict[str, Any]) -> list[str]:
+    """Return what a person reads of a restore: first whether anything was restored."""
+    what = f"{document['backup_id']} into {printable(document['destination'])}"
+    found = finding_lines(document["findings"], document["not_measured"])
+    if document["is_rolled_back"]:
+        return [f"NOT RESTORED: {what}, which is as it was", *found]
+    words = {"passed": "RESTORED", "failed": "RESTORED, AND DIFFERS", "not_measured": "RESTORED, NOT ALL MEASURED"}
+    proven = f"{counted(document['tables_restored'], 'table')}, {counted(document['rows_restored'], 'row')}"
+    return [
+        f"{words[document['outcome']]}: {what} in {format_duration(document['duration_seconds'])}",
+        f"  {proven}, read back and compared",
+        *found,
+    ]

@@ -82,7 +82,7 @@ class Proof:
     tables_proven: int = 0
     rows_proven: int = 0
 
-    def note_messages(self, messages: Sequence[RestoreMessage]) -> None:
+    def note_messages(self, messages: Sequence[RestoreMessage], *, is_scratch: bool = True) -> None:
         """Judge the restore by pg_restore's messages."""
         for message in messages:
             match message.verdict:
@@ -98,7 +98,7 @@ class Proof:
                             severity=Severity.ERROR,
                             object=message.object or "the restored database",
                             message=f"pg_restore said: {message.text}",
-                            hint=hint_for(message),
+                            hint=hint_for(message, is_scratch=is_scratch),
                         )
                     )
 

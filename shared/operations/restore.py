@@ -87,7 +87,7 @@ class RestorePlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreReport:
-    """What a restore did and what its proof found."""
+    """What a restore did and what its proof found; rolled back, the destination is as it was."""
 
     outcome: Outcome
     backup_id: str
@@ -95,6 +95,7 @@ class RestoreReport:
     tables_restored: int
     rows_restored: int
     duration_seconds: float
+    is_rolled_back: bool = False
     findings: tuple[Finding, ...] = ()
     not_measured: tuple[NotMeasured, ...] = ()
     phases: dict[str, float] = field(default_factory=dict)
@@ -108,6 +109,7 @@ class RestoreReport:
             "tables_restored": self.tables_restored,
             "rows_restored": self.rows_restored,
             "duration_seconds": self.duration_seconds,
+            "is_rolled_back": self.is_rolled_back,
             "findings": [finding.document() for finding in self.findings],
             "not_measured": [item.document() for item in self.not_measured],
             "phases": self.phases,
@@ -208,6 +210,7 @@ class _Restore:
             tables_restored=proof.tables_proven,
             rows_restored=proof.rows_proven,
             duration_seconds=round(monotonic_seconds() - began, 3),
+            is_rolled_back=not is_done,
             findings=tuple(proof.findings),
             not_measured=tuple(proof.not_measured),
             phases=self._phases | self._timer.durations_seconds(),
@@ -264,7 +267,7 @@ class _Restore:
 
     def _judge(self, run: RestoreRun) -> bool:
         """Turn messages into findings; say whether there is something to prove."""
-        self._proof.note_messages(run.messages)
+        self._proof.note_messages(run.messages, is_scratch=False)
         bad = [message for message in run.messages if message.verdict in {Verdict.FATAL, Verdict.UNKNOWN}]
         if bad and self._is_atomic:
             self._proof.findings.append(

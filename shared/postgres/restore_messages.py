@@ -122,6 +122,9 @@ RULES = (
 _UNQUALIFIED = re.compile(r'\b(?:function|relation|type|operator|collation) "?[^".\s]+"?(?:\(.*)? does not exist')
 _REFUSED_ROW = re.compile(r"violates check constraint|value for domain .* violates")
 
+_NO_RIGHT = re.compile(r"permission denied for (?:database|schema)\b|permission denied to create")
+_THERE_ALREADY = re.compile(r"\balready exists")
+
 _PREFIX = re.compile(r"pg_restore: (?:\[[^\]]*\] )?")
 _TOC_ENTRY = re.compile(r"from TOC entry \d+; \d+ \d+ (.*)")
 _ITEM = re.compile(r"(launching|finished|processing) item (\d+) (.*)")
@@ -195,8 +198,10 @@ class MessageReader:
         self._messages.append(judge_message(text, f"TABLE DATA {table[1]}" if table else self._toc_entry))
 
 
-def hint_for(message: RestoreMessage) -> str:
-    """Say what to do about a message that no rule excuses."""
+def hint_for(message: RestoreMessage, *, is_scratch: bool) -> str:
+    """Say what to do about a message that no rule excuses; on a scratch server it is never the server's fault."""
+    if not is_scratch and (hint := _destination_hint(message)):
+        return hint
     if _UNQUALIFIED.search(message.text):
         return (
             "A restore runs with an empty search_path: a function in the object's definition names something without "
@@ -208,6 +213,15 @@ def hint_for(message: RestoreMessage) -> str:
             "changed later. Use a trigger or a foreign key instead, or correct the rows; then back up."
         )
     return "It is not restored as it was; mend it at the source, or restore an older backup."
+
+
+def _destination_hint(message: RestoreMessage) -> str:
+    if _THERE_ALREADY.search(message.text):
+        return "The destination holds it already: restore into a new, empty database, or drop it there first."
+    # A materialized view is filled as its owner, whose rights are those of the backup.
+    if _NO_RIGHT.search(message.text) and not message.object.startswith("MATERIALIZED VIEW DATA"):
+        return "The role lacks this right at the destination. Grant it there, or connect as the database's owner."
+    return ""
 
 
 def judge_message(text: str, about: str) -> RestoreMessage:

@@ -168,7 +168,12 @@ def test_a_restore_that_fails_leaves_the_destination_as_it_was(
     before = sorted(run_sql(database, CONTENT))
     report = backups.restore(manifest, database, into_non_empty=True)
     assert report.outcome is Outcome.FAILED
+    assert report.document()["is_rolled_back"]
     assert any("nothing was restored" in item.message for item in report.findings)
+    (refused,) = [item for item in report.findings if item.check == "restore-message"]
+    assert "already exists" in refused.message
+    assert "new, empty database" in refused.hint
+    assert "source" not in refused.hint
     assert sorted(run_sql(database, CONTENT)) == before
 
 

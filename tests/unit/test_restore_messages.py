@@ -2,8 +2,9 @@
 
 import pytest
 
-from shared.postgres.restore_messages import RULES, MessageReader, RestoreMessage, Verdict, judge_message
+from shared.postgres.restore_messages import RULES, MessageReader, RestoreMessage, Verdict, hint_for, judge_message
 
+VIEW_DATA = "MATERIALIZED VIEW DATA totals app"
 TRANSCRIPT = """\
 pg_restore: connecting to database for restore
 pg_restore: while INITIALIZING:
@@ -98,3 +99,23 @@ def test_rules(text: str, verdict: Verdict) -> None:
 
 def test_every_rule_has_a_reason() -> None:
     assert all(rule.reason and rule.verdict is not Verdict.UNKNOWN for rule in RULES)
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("could not execute query: ERROR:  permission denied for database app", "Grant it there"),
+        ("could not execute query: ERROR:  permission denied for schema public", "Grant it there"),
+        ('could not execute query: ERROR:  relation "orders" already exists', "new, empty database"),
+    ],
+)
+def test_what_the_destination_refuses_is_mended_there(text: str, advice: str) -> None:
+    message = judge_message(text, "TABLE orders")
+    assert advice in hint_for(message, is_scratch=False)
+    assert "source" not in hint_for(message, is_scratch=False)
+    assert "mend it at the source" in hint_for(message, is_scratch=True)  # Goldcopy's own server: empty, all rights
+
+
+def test_a_view_that_its_owner_may_not_fill_is_mended_at_the_source() -> None:
+    message = judge_message("could not execute query: ERROR:  permission denied for schema shop", VIEW_DATA)
+    assert "mend it at the source" in hint_for(message, is_scratch=False)
