@@ -17,6 +17,8 @@ _DAMAGED = "Move the file away and run `goldcopy rebuild-catalog`: the repositor
 # sqlite3's name of the error begins with one of these; the first that fits counts.
 _SQLITE = (
     ("SQLITE_FULL", CatalogRefused, "the disk is full", _SPACE),
+    # What a full disk is called when the file for the shared memory of the write-ahead log cannot grow.
+    ("SQLITE_IOERR_SHMSIZE", CatalogRefused, "the disk is full", _SPACE),
     ("SQLITE_READONLY", CatalogRefused, "it is read-only", "Make the file and its folder writable for this user."),
     ("SQLITE_CANTOPEN", CatalogRefused, "the file cannot be opened", "Check the folder's path and permissions."),
     ("SQLITE_PERM", CatalogRefused, "permission denied", "Make the file and its folder writable for this user."),

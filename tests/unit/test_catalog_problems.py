@@ -22,6 +22,7 @@ def _sqlite(name: str, message: str = "from the driver") -> sqlite3.Error:
     ("original", "words", "retryable"),
     [
         (_sqlite("SQLITE_FULL"), "the disk is full", False),
+        (_sqlite("SQLITE_IOERR_SHMSIZE", "disk I/O error"), "the disk is full", False),
         (_sqlite("SQLITE_READONLY_DBMOVED"), "it is read-only", False),
         (_sqlite("SQLITE_CANTOPEN"), "the file cannot be opened", False),
         (_sqlite("SQLITE_CORRUPT"), "the file is damaged", False),
