@@ -46,7 +46,7 @@ from shared.postgres.facts import read_sequences
 from shared.postgres.owned_folders import owned_folder
 from shared.postgres.preflight import Preflight, check_source
 from shared.postgres.schema import Schema, digest_schema
-from shared.postgres.schema_changes import require_unchanged
+from shared.postgres.schema_changes import find_replaced, require_unchanged
 from shared.postgres.snapshot import Snapshot, break_off, open_snapshot
 from shared.postgres.tools import Toolset, choose_client
 from shared.repository.repository import Repository
@@ -54,10 +54,8 @@ from shared.repository.writer import ObjectWriter, StoredFile, WrittenObjects
 from shared.supabase.rules import unreadable_known
 from shared.units import format_instant
 
-ATTEMPTS_WHEN_CHANGED = 3
-_PREVIOUS_MANIFESTS = 3
-_RUNS_LOOKED_AT = 50
-_STATEMENTS_SHOWN = 5
+ATTEMPTS_WHEN_CHANGED = 6
+_PREVIOUS_MANIFESTS, _RUNS_LOOKED_AT = 3, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +191,8 @@ class _BackupInTheMaking:
         self._started_at = now()
         self._timer = PhaseTimer()
         self._policy = request.source.dump
+        self._is_last_attempt = False
+        self._replaced: list[str] = []
         self.schema: Schema = {}
 
     def complete(self) -> tuple[Manifest, str]:
@@ -207,6 +207,7 @@ class _BackupInTheMaking:
                     if isinstance(error, SourceLocked):
                         # Only pg_dump's first connection holds the locks; without others they are not asked for again.
                         self._policy = replace(self._policy, jobs=1)
+            self._is_last_attempt = True
             return self._make()
         except psycopg.Error as error:
             raise explain_broken_connection(error, address.label, address.parameters) from error
@@ -251,7 +252,7 @@ class _BackupInTheMaking:
                 f"the backup of {request.source.name} would not be whole: "
                 + "; ".join(finding.message for finding in errors[:5])
                 + (f"; and {len(errors) - 5} more" if len(errors) > 5 else ""),
-                hint=_remedy(preflight, request.source.name),
+                hint=preflight.remedy(request.source.name),
             )
         require_scratch_space(self._place.scratch_folder, preflight.estimated_bytes, request.source.dump)
         return toolset, preflight
@@ -295,6 +296,8 @@ class _BackupInTheMaking:
             with self._request.address.connect(read_only=True) as now:
                 dump.also_stop(partial(break_off, now))
                 require_unchanged(snapshot.connection, now)
+                self._replaced = find_replaced(snapshot.connection, now)
+            self._refuse_replaced()
             reading.expect(facts.estimated_bytes)
             derived = read_derived(request, snapshot, facts, dump, preflight, self._place.repository.fingerprint_key)
             reading.wait()
@@ -312,6 +315,11 @@ class _BackupInTheMaking:
             stored=stored,
             written=written,
         )
+
+    def _refuse_replaced(self) -> None:
+        """Begin again where a table was emptied; one that is emptied at every attempt must not end all backups."""
+        if self._replaced and not self._is_last_attempt:
+            raise SourceChanged(f"changed while the dump was starting: {self._replaced[0]}", hint="Run it again.")
 
     def _refuse_sudden_emptiness(self, row_count: int) -> None:
         """A wrong URL must not let a backup of nothing take the place of real ones."""
@@ -358,21 +366,14 @@ class _BackupInTheMaking:
             extensions=facts.extensions,
             derived=dumped.derived,
             excluded=dumped.preflight.excluded,
-            warnings=tuple(finding.message for finding in dumped.preflight.findings) + snapshot.warnings + self._moved,
+            warnings=tuple(finding.message for finding in dumped.preflight.findings)
+            + snapshot.warnings
+            + self._moved
+            + tuple(f"{name} at every attempt: its rows may be of a later instant" for name in self._replaced),
             new_bytes=dumped.written.new_bytes,
             dumped_bytes=sum(stored.plain_bytes for stored in dumped.stored.values()),
             durations_seconds=self._timer.durations_seconds(),
         )
-
-
-def _remedy(preflight: Preflight, source: str) -> str:
-    """All statements that give the dump role what it lacks, where they are few; else where to find them."""
-    first = preflight.errors[0].hint
-    if len(preflight.errors) == 1 and first:
-        return first
-    if 0 < len(preflight.remedies) <= _STATEMENTS_SHOWN:
-        return f"Run: {' '.join(preflight.remedies)} Then see `goldcopy check {source}`."
-    return f"{first} Run `goldcopy check {source}` for all of it.".strip()
 
 
 def _facts_files(facts: SourceFacts) -> dict[str, bytes]:

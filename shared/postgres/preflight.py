@@ -12,6 +12,7 @@ from shared.domain.source import Source
 from shared.errors import SourceProblem
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.facts import Connection, TableFacts
+from shared.postgres.preflight_members import read_member_tables
 from shared.postgres.preflight_reading import read_access
 from shared.postgres.preflight_rules import judge_access, record_exclusions, remedies, resolve_exclusions
 from shared.postgres.snapshot import set_role
@@ -19,6 +20,10 @@ from shared.postgres.snapshot import set_role
 TRANSACTION_POOLER_PORT = "6543"
 """Where Supabase's pooler, and by custom many others, serve transaction mode."""
 
+_LOSSY = ("zero_damaged_pages", "ignore_checksum_failure")
+"""Settings with which a server passes over damage, so that rows are missing from a dump that ends well."""
+
+_STATEMENTS_SHOWN = 5
 _PROBES = 3
 _PROBE = "SELECT pg_backend_pid(), current_setting('goldcopy.probe', true)"
 
@@ -50,6 +55,15 @@ class Preflight:
         """What refuses the dump."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
+    def remedy(self, source: str) -> str:
+        """Say what to do about the errors: the statements that mend them, or where to find them all."""
+        first = self.errors[0].hint
+        if len(self.errors) == 1 and first:
+            return first
+        if 0 < len(self.remedies) <= _STATEMENTS_SHOWN:
+            return f"Run: {' '.join(self.remedies)} Then see `goldcopy check {source}`."
+        return f"{first} Run `goldcopy check {source}` for all of it.".strip()
+
     def leaves_out(self, table: TableFacts) -> bool:
         """Whether the table's rows are not dumped, on purpose."""
         return self.leaves_out_relation(table.schema, table.name) or (table.schema, table.name) in self.excluded_data
@@ -80,17 +94,39 @@ def check_source(
         if reason := find_transaction_pooling(connection, address):
             return Preflight(findings=(_pooler_finding(reason),))
         set_role(connection, source.dump.role)
+        lossy = find_lossy_settings(connection)
         access = read_access(connection)
+        members = read_member_tables(connection)
     left_out = resolve_exclusions(access, source.dump, unreadable_known)
     dumped = [relation for relation in access.relations if not left_out.leaves_out_rows(relation)]
     return Preflight(
-        findings=judge_access(access, left_out, client_major=client_major),
-        excluded=record_exclusions(access, left_out),
+        findings=(
+            *lossy,
+            *judge_access(access, left_out, client_major=client_major),
+            *(member.finding() for member in members),
+        ),
+        excluded=(*record_exclusions(access, left_out), *(member.exclusion() for member in members)),
         excluded_tables=tuple((item.schema, item.name) for item in access.relations if item.oid in left_out.tables),
         excluded_data=tuple((item.schema, item.name) for item in access.relations if item.oid in left_out.data),
         excluded_schemas=tuple(left_out.schemas),
         remedies=remedies(access, left_out),
         estimated_bytes=sum(relation.data_bytes for relation in dumped),
+    )
+
+
+def find_lossy_settings(connection: Connection) -> tuple[Finding, ...]:
+    """Refuse settings of the server, the database or the role that make the server leave out damaged rows."""
+    query = "SELECT name FROM pg_settings WHERE name = ANY(%s) AND setting = 'on' ORDER BY name"
+    rows: list[tuple[Any, ...]] = connection.execute(query, (list(_LOSSY),)).fetchall()
+    return tuple(
+        Finding(
+            check="lossy-setting",
+            severity=Severity.ERROR,
+            object=name,
+            message=f"{name} is on: the server passes over damaged pages, and their rows would be missing unsaid",
+            hint=f"Find where it is set (server, database or role) and set it off: ALTER DATABASE ... RESET {name};",
+        )
+        for (name,) in rows
     )
 
 

@@ -2,6 +2,7 @@
 
 Catalogs are read at the snapshot, but the server prints definitions (functions, views, defaults ...) as they are now,
 and pg_dump has some of each. Tables cannot change once pg_dump has locked them; everything else can.
+Before that they can: pg_dump reads a table that was renamed meanwhile by its name.
 """
 
 from typing import Any
@@ -37,7 +38,28 @@ def require_unchanged(snapshot: Connection, now: Connection) -> None:
     Raises:
         SourceChanged: Names an object that is not what it was; a new snapshot is needed.
     """
-    query = _versions_query().encode()
+    changed = _changed(snapshot, now, _versions_query())
+    if changed:
+        raise SourceChanged(
+            f"the schema changed while the dump was starting: {changed[0]}",
+            hint="Run it again; keep schema changes out of the minutes when backups start.",
+        )
+
+
+def find_replaced(snapshot: Connection, now: Connection) -> list[str]:
+    """Name tables that were emptied or rewritten since the snapshot, before pg_dump had locked them.
+
+    TRUNCATE and a rewrite (ALTER COLUMN TYPE) give a table other files, which the older snapshot sees as empty or not
+    as it was, although every committed state had rows. VACUUM FULL does so too, without harm.
+
+    Args:
+        snapshot: The snapshot's transaction, after pg_dump wrote its table of contents.
+        now: Another connection, outside the snapshot.
+    """
+    return _changed(snapshot, now, _tables_query("c.relfilenode::text", "emptied or rewritten"))
+
+
+def _changed(snapshot: Connection, now: Connection, query: str) -> list[str]:
     limits = snapshot.execute(_LIMITS).fetchone() or (None, None)
     for connection in (snapshot, now):
         connection.execute(
@@ -45,18 +67,13 @@ def require_unchanged(snapshot: Connection, now: Connection) -> None:
             "set_config('goldcopy.excluded_relations', %s, false)",
             [limit or "{}" for limit in limits],
         )
-    then: list[tuple[Any, ...]] = snapshot.execute(query).fetchall()
-    present = {(catalog, oid): version for catalog, oid, version, _ in now.execute(query).fetchall()}
-    for catalog, oid, version, name in then:
-        if present.get((catalog, oid)) != version:
-            raise SourceChanged(
-                f"the schema changed while the dump was starting: {name}",
-                hint="Run it again; keep schema changes out of the minutes when backups start.",
-            )
+    then: list[tuple[Any, ...]] = snapshot.execute(query.encode()).fetchall()
+    present = {(catalog, oid): version for catalog, oid, version, _ in now.execute(query.encode()).fetchall()}
+    return [name for catalog, oid, version, name in then if present.get((catalog, oid)) != version]
 
 
 def _versions_query() -> str:
-    """Every version of a row has the number of the transaction that wrote it."""
+    """Every version of a row has the number of the transaction that wrote it; of a table, its file and name count."""
     functions = (
         "SELECT 'pg_proc', p.oid::text, p.xmin::text, format('%I.%I() (function)', n.nspname, p.proname) "
         f"FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {user_schema()}"
@@ -67,4 +84,13 @@ def _versions_query() -> str:
         f"JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {user_schema()} AND {included('c.oid')}"
         for catalog, table, what in _ON_TABLE
     ]
-    return " UNION ALL ".join([functions, *on_tables])
+    tables = _tables_query("concat_ws(' ', c.relnamespace, c.relname)", "renamed or dropped")
+    return " UNION ALL ".join([functions, tables, *on_tables])
+
+
+def _tables_query(version: str, what: str) -> str:
+    return (
+        f"SELECT 'pg_class', c.oid::text, {version}, format('%I.%I ({what})', n.nspname, c.relname) "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        f"WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {user_schema()} AND {included('c.oid')}"
+    )

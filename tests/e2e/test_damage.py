@@ -11,7 +11,7 @@ import pytest
 
 from shared.clock import utc_now
 from shared.domain.manifest import Manifest
-from shared.domain.proof import Outcome
+from shared.domain.proof import Outcome, Severity
 from shared.errors import IntegrityProblem
 from shared.operations.restore_testing import RestoreTestReport
 from shared.operations.verify import run_verify
@@ -73,8 +73,10 @@ class Scene:
         except IntegrityProblem as error:  # the command line ends with 1 and this message
             return {DESCRIPTION_KEY} if DESCRIPTION_KEY in error.message else set()
         result = run_verify(repository, self._backups.catalog, None, now=utc_now)
-        assert (result.outcome is Outcome.PASSED) == (not result.findings), result.not_measured
-        return {finding.object for finding in result.findings}
+        # Their one catalog knows of restore tests whose evidence the older copies do not have: a warning.
+        damage = {finding.object for finding in result.findings if finding.severity is Severity.ERROR}
+        assert (result.outcome is Outcome.PASSED) == (not damage), result.not_measured
+        return damage
 
     def restore_test(self) -> RestoreTestReport:
         """Restore-test the newer backup."""

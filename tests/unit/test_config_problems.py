@@ -51,8 +51,8 @@ def problems(folder: Path, text: str) -> str:
             "sources.app.objectives.rpo: 'soon' is not a duration; write for example 30m, 24h or 7d",
         ),
         (
-            GOOD + '[sources.app]\nurl = "env:A"\nretension = 1\n',
-            "sources.app.retension: this key is not known; did you mean retention?",
+            GOOD + '[sources.app]\nurl = "env:A"\nretentoin = 1\n',
+            "sources.app.retentoin: this key is not known; did you mean retention?",
         ),
         (GOOD + 'scratch = "here"\n', "known here: url, recipients"),
         ('scratch = "here"\n' + GOOD, "scratch: must be a table, such as [scratch]"),
