@@ -237,7 +237,7 @@ class _RestoreTest:
         except Interrupted:
             raise
         except DecryptionFailed as error:
-            self._not_measured("fetch", error.message)
+            self._not_measured("fetch", str(error))
         except IntegrityProblem as error:
             self._failed("integrity", self.request.backup_id, error)
         except GoldcopyError as error:

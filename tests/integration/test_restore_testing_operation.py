@@ -187,7 +187,7 @@ def test_another_identity_is_not_measured(backups: RealBackups, backed_up: Manif
     other = load_identities(make_identity()[0])
     report = backups.test(backed_up, identities=other)
     assert report.result.outcome is Outcome.NOT_MEASURED
-    assert "identit" in report.result.not_measured[0].reason
+    assert "no given identity opens the sealed bytes. Give an identity" in report.result.not_measured[0].reason
     assert backups.test(backed_up, identities=()).result.outcome is Outcome.NOT_MEASURED
 
 
