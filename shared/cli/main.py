@@ -91,7 +91,7 @@ def cli(ctx: click.Context, config: str | None, *, as_json: bool) -> None:
     """Back up Postgres databases and prove that every backup restores."""
     ctx.obj = config
     command = _load(ctx.invoked_subcommand or "")
-    if as_json and command is not None:
+    if as_json and command is not None and command.name:
         ctx.default_map = {command.name: _json_by_default(command)}
 
 
