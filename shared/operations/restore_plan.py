@@ -7,6 +7,7 @@ from shared.domain.comparison import parse_qualified, qualified
 from shared.domain.manifest import Manifest, TableRecord
 from shared.domain.proof import Finding, Severity
 from shared.errors import RestoreRefused, UsageProblem
+from shared.operations.large_objects_left_out import large_objects_left_out
 from shared.operations.late_keys import LateKey, find_late_keys
 from shared.postgres.archive import Toc, TocEntry
 from shared.postgres.connection import DatabaseAddress
@@ -152,7 +153,11 @@ def plan_tables(
         selection=selection,
         tables=tuple(table for table in manifest.tables if table.file in files),
         no_owner=bool(unheld),
-        findings=tuple([_left_out(entry, reason) for entry, reason in left_out] + _owner_findings(unheld)),
+        findings=tuple(
+            [_left_out(entry, reason) for entry, reason in left_out]
+            + large_objects_left_out(manifest.large_object_count, chosen.entries)
+            + _owner_findings(unheld)
+        ),
         late_keys=late_keys,
     )
 

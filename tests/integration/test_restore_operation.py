@@ -126,6 +126,22 @@ def test_chosen_tables_come_with_what_they_need(
     assert run_sql(database, "SELECT count(*) FROM public.parent") == [(2,)]  # the child's rows, none of its own
 
 
+def test_a_chosen_table_that_names_large_objects_comes_without_them_and_says_so(
+    backups: RealBackups, postgres_server: PostgresServer, database: DatabaseAddress
+) -> None:
+    source = postgres_server.new_database("restore_files")
+    run_sql(source, "CREATE TABLE public.files (id int, content oid); CREATE TABLE public.plain (id int)")
+    run_sql(source, "INSERT INTO public.files VALUES (1, lo_from_bytea(0, 'one')), (2, lo_from_bytea(0, 'two'))")
+    files = backups.back_up(source)
+    report = backups.restore(files, database, "public.files")
+    assert (errors(report), report.outcome, report.rows_restored) == ([], Outcome.PASSED, 2)
+    (left_out,) = [item for item in report.findings if item.check == "left-out"]
+    assert (left_out.object, left_out.severity.value) == ("public.files", "warning")
+    assert "2 large objects" in left_out.message
+    assert run_sql(database, "SELECT count(*) FROM pg_largeobject_metadata") == [(0,)]
+    assert not [item for item in backups.restore(files, database, "public.plain").findings if item.check == "left-out"]
+
+
 def test_only_the_objects_of_chosen_tables_are_read(
     backups: RealBackups, manifest: Manifest, database: DatabaseAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
