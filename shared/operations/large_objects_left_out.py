@@ -35,7 +35,7 @@ def large_objects_left_out(count: int, entries: Iterable[TocEntry]) -> list[Find
             check="left-out",
             severity=Severity.WARNING,
             object=", ".join(tables[:5]),
-            message=f"not restored with chosen tables: {counted(count, 'large object')} of the backup, which rows may name",
+            message=f"not restored with chosen tables: {counted(count, 'large object')}, which rows may name",
             hint="Where the destination lacks them, restore everything into a new database and copy them from there.",
         )
     ]
