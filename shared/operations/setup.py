@@ -46,8 +46,19 @@ def write_configuration(config_path: Path) -> SetupResult:
     """Write a configuration beside a new age identity.
 
     Raises:
-        UsageProblem: There is a configuration or an identity already; neither is ever overwritten.
+        UsageProblem: There is a configuration or an identity already; neither is ever overwritten. Or this user may
+            not write there.
     """
+    try:
+        return _write_configuration(config_path)
+    except PermissionError as error:
+        raise UsageProblem(
+            f"{error.filename} cannot be written: permission denied",
+            hint=f"Make the folder {config_path.parent} writable for this user, or run it in a folder of your own.",
+        ) from error
+
+
+def _write_configuration(config_path: Path) -> SetupResult:
     state_folder = config_path.parent / ".goldcopy"
     identity_path = state_folder / "identity.txt"
     for path in (config_path, identity_path):

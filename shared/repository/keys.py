@@ -14,6 +14,19 @@ def make_fingerprint_key() -> bytes:
     return secrets.token_bytes(KEY_BYTES)
 
 
+def find_fingerprint_key(path: Path) -> bytes | None:
+    """Read the key if its file is there.
+
+    Raises:
+        ConfigInvalid: The file or its folder is closed to this user, or it does not hold a key.
+    """
+    try:
+        is_there = path.exists()
+    except PermissionError as error:
+        raise _closed(path) from error
+    return read_fingerprint_key(path) if is_there else None
+
+
 def read_fingerprint_key(path: Path) -> bytes:
     """Read the key from its file (64 hex digits).
 
@@ -22,6 +35,8 @@ def read_fingerprint_key(path: Path) -> bytes:
     """
     try:
         key = bytes.fromhex(path.read_text("ascii").strip())
+    except PermissionError as error:
+        raise _closed(path) from error
     except OSError as error:
         raise ConfigInvalid(f"the fingerprint key {path} cannot be read: {error.strerror}", hint=_RESTORE_IT) from error
     except ValueError:
@@ -55,6 +70,13 @@ def write_fingerprint_key(path: Path, key: bytes) -> None:
         file.write(key.hex() + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _closed(path: Path) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"the fingerprint key {path} cannot be read: permission denied",
+        hint=f"Run Goldcopy as the user who owns {path.parent}, or give this user the right to read and write there.",
+    )
 
 
 _RESTORE_IT = (

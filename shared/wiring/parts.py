@@ -14,7 +14,7 @@ from shared.errors import ConfigInvalid, StoreRefused
 from shared.operations.progress import OnProgress
 from shared.postgres.connection import DatabaseAddress
 from shared.postgres.tools import Toolset, add_toolset, find_toolsets
-from shared.repository.keys import read_fingerprint_key, write_fingerprint_key
+from shared.repository.keys import find_fingerprint_key, write_fingerprint_key
 from shared.repository.local import LocalStore
 from shared.repository.repository import Repository
 from shared.repository.sealing import Identity, load_identities
@@ -171,7 +171,7 @@ class Parts:
                     "repository.fingerprint_key does not refer to a key in hex", hint="Give 64 hex digits."
                 ) from None
         path = self.config.references.path(reference.removeprefix("file:"))
-        return read_fingerprint_key(path) if path.exists() else None
+        return find_fingerprint_key(path)
 
     def _keep_fingerprint_key(self, repository: Repository) -> None:
         reference = self.config.file.repository.fingerprint_key
