@@ -33,18 +33,10 @@ class Lollipop:
 
 def recovery_figure(rows: Sequence[Lollipop], colours: Palette) -> go.Figure:
     """Draw the rows from top to bottom on a log axis; right of the dashed line the objective is missed."""
-    names = [plain(row.name, longest=_NAME_LENGTH) for row in rows]
     figure = base(colours, height=70 + _ROW_PIXELS * len(rows))
     least = min(0.5, *(row.ratio for row in rows)) if rows else 0.5
     most = max(2.0, *(row.ratio for row in rows)) if rows else 2.0
-    stem_x: list[float | None] = []
-    stem_y: list[int | None] = []
-    for number, row in enumerate(rows):
-        stem_x += [least, row.ratio, None]
-        stem_y += [number, number, None]
-    figure.add_scatter(
-        x=stem_x, y=stem_y, mode="lines", line={"color": colours.grid, "width": 3}, hoverinfo="skip", name="stems"
-    )
+    _add_stems(figure, rows, least, colours)
     missed = [row.ratio > 1 for row in rows]
     figure.add_scatter(
         x=[row.ratio for row in rows],
@@ -67,6 +59,23 @@ def recovery_figure(rows: Sequence[Lollipop], colours: Palette) -> go.Figure:
     # On a logarithmic axis a note stands at the logarithm: that of 1.
     note = {"text": "objective", "font": {"color": colours.bad, "size": 12}, "showarrow": False}
     figure.add_annotation(x=0, y=1, yref="paper", yshift=12, **note)
+    _lay_out_axes(figure, rows, least, most)
+    figure.update_layout(hovermode="closest")
+    return figure
+
+
+def _add_stems(figure: go.Figure, rows: Sequence[Lollipop], least: float, colours: Palette) -> None:
+    stem_x: list[float | None] = []
+    stem_y: list[int | None] = []
+    for number, row in enumerate(rows):
+        stem_x += [least, row.ratio, None]
+        stem_y += [number, number, None]
+    figure.add_scatter(
+        x=stem_x, y=stem_y, mode="lines", line={"color": colours.grid, "width": 3}, hoverinfo="skip", name="stems"
+    )
+
+
+def _lay_out_axes(figure: go.Figure, rows: Sequence[Lollipop], least: float, most: float) -> None:
     ticks = [tick for tick in _TICKS if least <= tick <= most * 1.01]
     # Room for the labels behind the marks: the axis is logarithmic.
     span = log10(most) - log10(least)
@@ -78,10 +87,8 @@ def recovery_figure(rows: Sequence[Lollipop], colours: Palette) -> go.Figure:
     )
     figure.update_yaxes(
         tickvals=list(range(len(rows))),
-        ticktext=names,
+        ticktext=[plain(row.name, longest=_NAME_LENGTH) for row in rows],
         range=[len(rows) - 0.4, -0.8],
         showgrid=False,
         rangemode="normal",
     )
-    figure.update_layout(hovermode="closest")
-    return figure

@@ -78,9 +78,10 @@ def nearly_good(draw: st.DrawFn) -> SourceFacts:
     """Facts in good order with a few values of others, so that green and nearly green are not rare."""
     good, other = good_facts(), draw(facts())
     changed = draw(st.lists(st.sampled_from([item.name for item in fields(SourceFacts)]), max_size=3))
-    if {"newest", "proven"} & set(changed):
-        changed.append("first_backup_at")  # a backup without a first one cannot be
-    return replace(good, **{name: getattr(other, name) for name in changed})
+    mixed = replace(good, **{name: getattr(other, name) for name in changed})
+    points = [point.recovery_point_at for point in (mixed.newest, mixed.proven) if point is not None]
+    known = [*points, *([mixed.first_backup_at] if mixed.first_backup_at else [])]
+    return replace(mixed, first_backup_at=min(known, default=None))  # a backup without a first one cannot be
 
 
 def reaches() -> st.SearchStrategy[Reachability | None]:
