@@ -99,7 +99,8 @@ def _of_incident(incident: Incident) -> Finding:
         colour=incident.colour if incident.is_open else incident.worst,
         cause=incident.cause,
         sentence=reason.sentence if reason else "nothing more is known",
-        opened_at=incident.opened_at,
+        # Since when it is so, where that is known, and not since somebody noticed.
+        opened_at=min(incident.opened_at, reason.since or incident.opened_at) if reason else incident.opened_at,
         id=incident.id,
         action=reason.action if reason else "",
         owner=taken.by if taken else "",

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 # The first needs root; the rest keep Chromium from asking the world for updates.
-_FLAGS = [
+CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -117,7 +117,7 @@ def chromium() -> Iterator[Browser]:
     found = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=found, args=_FLAGS)
+            browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
         except Exception as error:
             if os.environ.get("CI") == "true":
                 raise
