@@ -69,7 +69,8 @@ def installer_environment() -> dict[str, str]:
 def search_path() -> tuple[Path, ...]:
     """Return the folders of PATH that exist and that we may look into, in order."""
     parts = (part for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if part)
-    return tuple(Path(part) for part in parts if os.path.isdir(part))  # noqa: PTH112 - it answers no where we may not look
+    # Both answer no, and raise nothing, where we may not look.
+    return tuple(Path(part) for part in parts if os.path.isdir(part) and os.access(part, os.X_OK))  # noqa: PTH112
 
 
 def run_program(

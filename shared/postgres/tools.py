@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from shared.errors import ProgramMissing
@@ -117,8 +118,9 @@ def _candidates(tools_folder: Path) -> Iterator[tuple[Path, str]]:
     for root, pattern in _INSTALL_FOLDERS:
         for folder in sorted(Path(root).glob(pattern), reverse=True):
             yield folder, str(folder.parent if folder.name == "bin" else folder)
-    for folder in sorted(tools_folder.glob("[1-9]*/[1-9]*/bin"), key=_version_of_folder, reverse=True):
-        yield folder, "goldcopy tools"
+    with suppress(PermissionError):  # a folder closed to this user: its tools cannot be run by it either
+        for folder in sorted(tools_folder.glob("[1-9]*/[1-9]*/bin"), key=_version_of_folder, reverse=True):
+            yield folder, "goldcopy tools"
 
 
 def _version_of_folder(folder: Path) -> tuple[int, ...]:

@@ -48,6 +48,14 @@ def test_check_names_the_closed_key_and_goes_on(site: OrdinarySite) -> None:
     assert "source" in {item["check"] for item in ended.document["not_measured"]}
 
 
+def test_closed_folder_of_tools_is_left_out(site: OrdinarySite) -> None:
+    site.environment["GOLDCOPY_TOOLS"] = ""
+    site.environment["PATH"] = f"{site.folder / '.goldcopy'}{os.pathsep}{os.environ['PATH']}"
+    ended = site.goldcopy("check", "app", "--json")
+    assert ended.exit_code == 2, ended.stderr
+    assert ended.document["findings"]
+
+
 def test_backup_names_the_closed_key(site: OrdinarySite) -> None:
     ended = site.goldcopy("backup", "app", "--json")
     assert ended.exit_code == 2, ended.stderr
