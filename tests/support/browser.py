@@ -111,9 +111,12 @@ class Tab:
             self.complaints.append(f"{message.text} ({where})")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One Chromium for all tests: the system's, else Playwright's own."""
+    """One Chromium for all tests of a file: the system's, else Playwright's own.
+
+    While Playwright runs, the thread has an event loop, and Prefect's own calls in it would only promise to be done.
+    """
     found = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         try:
