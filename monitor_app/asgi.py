@@ -2,19 +2,21 @@
 
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from monitor_app import api, routes
 from monitor_app.guard import LOOPBACK_NAMES, Guard, is_loopback
 from monitor_app.site import Site
+from shared.clock import utc_now
 from shared.config.model import AppSection
-from shared.errors import ConfigInvalid
+from shared.errors import ConfigInvalid, GoldcopyError
 
 FOLDER = Path(__file__).parent
 
@@ -111,7 +113,20 @@ def _secrets(site: Site) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _warm(_app: st.App) -> AsyncIterator[dict[str, Any] | None]:
-    """Import what the first page would wait for."""
+    """Import and read what the first page would wait for."""
+    await run_in_threadpool(_read_once)
+    yield None
+
+
+def _read_once() -> None:
+    """Judge the sources as the first page does; whatever is wrong is told there, not here."""
+    import pandas  # type: ignore[import-untyped]  # noqa: F401, ICN001 - of Streamlit's tables
     import plotly.graph_objects  # noqa: F401
 
-    yield None
+    from monitor_app import dialogs, downloads, finding_dialogs, request_dialog, site  # noqa: F401
+    from monitor_app.components import fleet_view, recovery_view, source_view  # noqa: F401
+    from monitor_app.queries.fleet import load_fleet
+
+    with suppress(GoldcopyError):
+        shown = site.current()
+        load_fleet(shown.database(), shown.config.sources, utc_now())

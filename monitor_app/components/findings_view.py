@@ -11,12 +11,14 @@ from monitor_app.components import tables
 from monitor_app.components.text import ago, count, esc, free, instant, span
 from monitor_app.components.theme import HEALTH, Mark
 from monitor_app.components.verdict import cause_label
-from monitor_app.queries.findings import Finding, FindingKind, FindingState
+from monitor_app.queries.findings import ALL_SOURCES, Finding, FindingKind, FindingState
 from shared.domain.health import Colour, ReasonCode
 from shared.domain.incident import SYSTEM_NAME
 from shared.operations.status import SourceReport
 
 PAGE_SIZE = 20
+# What is about no single source has no page to lead to.
+WIDE = {SYSTEM_NAME: "Goldcopy itself", ALL_SOURCES: "All sources"}
 _ORDER = {colour: number for number, colour in enumerate(Colour)}
 
 
@@ -81,8 +83,8 @@ def show_open(item: Finding, where: tzinfo, now: datetime, *, number: int, butto
     with st.container(border=True, gap="xsmall", key=f"finding-{number}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             page.badge(Mark(word=cause_label(item.cause), glyph=mark.glyph, badge=mark.badge, icon=mark.icon))
-            if item.source == SYSTEM_NAME:
-                st.markdown("**Goldcopy itself**")
+            if item.source in WIDE:
+                st.markdown(f"**{WIDE[item.source]}**")
             else:
                 page.source_link(item.source)
             st.caption(esc(item.kind.value))

@@ -17,6 +17,7 @@ from shared.domain.incident import SYSTEM_NAME, Incident
 from shared.domain.proof import Outcome, Severity
 
 LIMIT = 500
+ALL_SOURCES = "all sources"
 RESOLVED_FOR = timedelta(days=90)
 """How far back findings that are over, and checks that failed, are shown."""
 
@@ -207,7 +208,7 @@ def _failed_verifications(database: Database, since: datetime) -> Iterator[Findi
         yield Finding(
             kind=FindingKind.CHECK,
             state=FindingState.OPEN if closed_at is None else FindingState.RESOLVED,
-            source=row.source or "all sources",
+            source=row.source or ALL_SOURCES,
             colour=Colour.YELLOW if failed else Colour.UNKNOWN,
             cause=ReasonCode.VERIFY_FAILED if failed else ReasonCode.VERIFY_NOT_MEASURED,
             sentence="verify found stored bytes missing or changed" if failed else "verify could not read everything",
