@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg import sql
 
-from shared.postgres.facts import Connection, TableFacts
+from shared.postgres.facts import Connection, TableFacts, reading
 from shared.postgres.names import Name
 
 COUNTED_TABLE_BYTES = 64 << 20
@@ -27,6 +27,9 @@ def read_row_counts(connection: Connection, tables: Iterable[TableFacts]) -> Map
 
     Returns:
         Rows by OID; large tables are left out, and those that were emptied since the snapshot was taken.
+
+    Raises:
+        SourceChanged: A table was dropped meanwhile; a new snapshot is needed.
     """
     chosen: list[TableFacts] = []
     left_bytes = COUNTED_TOTAL_BYTES
@@ -42,7 +45,8 @@ def read_row_counts(connection: Connection, tables: Iterable[TableFacts]) -> Map
             one.format(sql.Literal(table.oid), Name(table.schema, table.name))
             for table in chosen[start : start + _AT_ONCE]
         )
-        rows: list[tuple[Any, ...]] = connection.execute(query).fetchall()
+        with reading("the rows of the smaller tables"):
+            rows: list[tuple[Any, ...]] = connection.execute(query).fetchall()
         counts |= {int(oid): int(count) for oid, count in rows}
     for oid in replaced_since(connection, list(counts)):
         del counts[oid]
