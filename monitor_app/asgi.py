@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -120,7 +121,7 @@ async def _warm(_app: st.App) -> AsyncIterator[dict[str, Any] | None]:
 
 def _read_once() -> None:
     """Judge the sources as the first page does; whatever is wrong is told there, not here."""
-    import pandas  # type: ignore[import-untyped]  # noqa: F401, ICN001 - of Streamlit's tables
+    import_module("pandas")  # Streamlit's own; its tables wait for it
     import plotly.graph_objects  # noqa: F401
 
     from monitor_app import dialogs, downloads, finding_dialogs, request_dialog, site  # noqa: F401

@@ -2,14 +2,11 @@
 
 import os
 
-import pandas as pd  # type: ignore[import-untyped]
 import plotly.express as px
 import streamlit as st
-from sqlalchemy import create_engine
 
-frame = pd.read_sql(
-    "SELECT id, source, started_at, status, dumped_bytes FROM backup", create_engine(os.environ["NAIVE_URL"])
-)
+catalog = st.connection("naive", type="sql", url=os.environ["NAIVE_URL"])
+frame = catalog.query("SELECT id, source, started_at, status, dumped_bytes FROM backup", ttl=0)
 wanted = st.selectbox("Status", ["any", *sorted(frame["status"].unique())])
 shown = frame if wanted == "any" else frame[frame["status"] == wanted]
 st.title(f"{len(shown)} backups")
