@@ -143,7 +143,7 @@ def open_tab(
         "accept_downloads": True,
     }
     context = browser.new_context(**settings)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     tab = Tab(page, base)
     page.on("request", tab.note_request)
