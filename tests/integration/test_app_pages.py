@@ -140,7 +140,7 @@ def test_page_asks_the_catalog_little_and_never_for_all_backups(page: Page, stor
         event.remove(Engine, "before_cursor_execute", note)
     assert asked
     assert [sql for sql in asked if "FROM backup" in sql and "LIMIT" not in sql and "WHERE" not in sql] == []
-    assert len(asked) <= 24  # the first page and the one that was switched to, cold
+    assert len(asked) <= 30  # the first page and the one that was switched to, all caches empty
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
