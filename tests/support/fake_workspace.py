@@ -7,11 +7,10 @@ Every call is a line of `calls.jsonl` beside it.
 
 import json
 import os
-import sys
-import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -163,7 +162,5 @@ def told(folder: Path, **sources: Mapping[str, object]) -> FakeWorkspace:
 
 
 def install_as_wiring() -> None:
-    """Stand in for `shared.wiring` in this whole process; programs started by tests do this at start."""
-    module = types.ModuleType("shared.wiring")
-    vars(module)["open_workspace"] = lambda *_: FakeWorkspace(Path(os.environ[FOLDER_VARIABLE]))
-    sys.modules["shared.wiring"] = module
+    """Hand out this workspace in this whole process; programs started by tests do this at start."""
+    vars(import_module("shared.wiring"))["open_workspace"] = lambda *_: FakeWorkspace(Path(os.environ[FOLDER_VARIABLE]))
