@@ -1,4 +1,4 @@
-"""Addresses for programs that change something: a bearer key, a limit, one command, its audit entry."""
+"""Addresses for programs with a bearer key: a limit, and for what changes something one command and its audit entry."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from monitor_app import site
@@ -29,18 +29,19 @@ PER_MINUTE = 30
 LARGEST_BODY_BYTES = 16_384
 _LIMIT = RateLimit(PER_MINUTE)
 Command = Callable[[Site, Person, str, dict[str, Any]], Done]
+Work = Callable[[Site, Person, bytes], Response]
 
 
 class Unauthorised(NotAllowed):
     """No key, or one that opens nothing."""
 
 
-async def start_backup(request: Request) -> JSONResponse:
+async def start_backup(request: Request) -> Response:
     """Start a backup of one source: `{"source", "reason", "kind"?}`."""
     return await _answer(request, _start, status=202)
 
 
-async def log_backup(request: Request) -> JSONResponse:
+async def log_backup(request: Request) -> Response:
     """Record a backup that was made elsewhere: `{"source", "taken_at", "place", "stored_bytes", "reason"}`."""
     return await _answer(request, _log, status=201)
 
@@ -58,7 +59,13 @@ def key_holder(shown: Site, header: str) -> Person:
     return Person(name=f"key:{found.name}", role=found.role)
 
 
-async def _answer(request: Request, command: Command, *, status: int) -> JSONResponse:
+async def behind_key(request: Request, work: Work) -> Response:
+    """Answer the holder of a bearer key, or say why not.
+
+    Args:
+        request: What was asked; its body is read up to `LARGEST_BODY_BYTES`.
+        work: Does it, in a thread, for the key's holder and with the body.
+    """
     address = request.client.host if request.client else "unknown"
     header = request.headers.get("authorization", "")
     # Counted before the key is looked up, so that guessing is slow too; a right key has a count of its own.
@@ -67,26 +74,38 @@ async def _answer(request: Request, command: Command, *, status: int) -> JSONRes
         return _error(429, "too many requests", f"Try again in {math.ceil(wait_seconds)} seconds.", wait_seconds)
     body = await _body(request)
     try:
-        done = await run_in_threadpool(_carry_out, header, request.headers.get("idempotency-key", ""), body, command)
+        return await run_in_threadpool(_as_holder, header, body, work)
     except GoldcopyError as error:
         if isinstance(error, Unauthorised) and _LIMIT.admit(address, monotonic_seconds()):
             return _error(429, "too many requests without a right key", "Wait a minute.", 60)
         return _error(_status(error), error.message, error.hint)
-    return JSONResponse({"message": done.message, **done.result}, status_code=status)
 
 
-def _carry_out(header: str, given_token: str, body: bytes, command: Command) -> Done:
+def _as_holder(header: str, body: bytes, work: Work) -> Response:
     shown = site.current()
-    user = key_holder(shown, header)
+    return work(shown, key_holder(shown, header), body)
+
+
+async def _answer(request: Request, command: Command, *, status: int) -> Response:
+    given_token = request.headers.get("idempotency-key", "")
+
+    def work(shown: Site, user: Person, body: bytes) -> Response:
+        # Tokens of one key say nothing about those of another.
+        token = sha256(f"{user.name} {given_token}".encode()).hexdigest() if given_token else uuid4().hex
+        done = command(shown, user, token, _document(body))
+        return JSONResponse({"message": done.message, **done.result}, status_code=status)
+
+    return await behind_key(request, work)
+
+
+def _document(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body)
     except ValueError as error:
         raise UsageProblem("the body is not JSON", hint="See docs/app.md.") from error
     if not isinstance(document, dict):
         raise UsageProblem("the body is not a JSON object", hint="See docs/app.md.")
-    # Tokens of one key say nothing about those of another.
-    token = sha256(f"{user.name} {given_token}".encode()).hexdigest() if given_token else uuid4().hex
-    return command(shown, user, token, document)
+    return document
 
 
 def _start(shown: Site, user: Person, token: str, document: dict[str, Any]) -> Done:

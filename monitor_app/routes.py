@@ -1,16 +1,26 @@
-"""Addresses for programs: health of the app. Pages are Streamlit's."""
+"""Addresses for programs that only look: health of the app, and numbers for Prometheus. Pages are Streamlit's."""
+
+from importlib.metadata import version
+from threading import Lock
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from monitor_app import site
+from monitor_app.api import behind_key
 from monitor_app.freshness import judge
+from monitor_app.queries.fleet import load_fleet
 from monitor_app.queries.freshness import load_signs
 from shared.clock import utc_now
-from shared.errors import GoldcopyError
+from shared.domain.metrics_text import CONTENT_TYPE
+from shared.errors import CatalogProblem, GoldcopyError
+from shared.operations.metrics import metrics_text
+from shared.operations.status import unknown_status
 from shared.units import format_instant
+
+_ONE_SCRAPE = Lock()
 
 
 async def healthz(_request: Request) -> JSONResponse:
@@ -33,4 +43,24 @@ def _health() -> tuple[int, dict[str, str | None]]:
     )
 
 
-ROUTES = (Route("/healthz", healthz),)
+async def metrics(request: Request) -> Response:
+    """Tell what `goldcopy metrics` tells; where people sign in, a program shows a bearer key of any role."""
+    if site.current().config.file.app.sign_in is None:
+        return await run_in_threadpool(_metrics)
+    return await behind_key(request, lambda _shown, _user, _body: _metrics())
+
+
+def _metrics() -> Response:
+    """Judge anew; scrapes that come at once wait for each other."""
+    with _ONE_SCRAPE:
+        shown, now = site.current(), utc_now()
+        try:
+            report = load_fleet(shown.database(), shown.config.sources, now).status
+        except CatalogProblem as error:
+            report = unknown_status(shown.config.sources, now, error)
+        text = metrics_text(report, version=version("goldcopy"))
+    headers = {"content-type": CONTENT_TYPE, "cache-control": "no-store"}
+    return Response(text, status_code=503 if report.catalog_error else 200, headers=headers)
+
+
+ROUTES = (Route("/healthz", healthz), Route("/metrics", metrics))

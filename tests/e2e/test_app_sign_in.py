@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 from monitor_app.navigation import PAGES
 from shared.catalog.engine import Catalog, open_catalog
 from shared.clock import utc_now
+from shared.domain.api_key import digest_of, key_of
 from shared.domain.person import Role
 from tests.support.app_catalog import fill, write_app_config
 from tests.support.app_server import RunningApp, free_port, running_app
@@ -122,6 +123,14 @@ def test_others_are_told_why_they_are_not_let_in(
 
 
 def test_programs_need_a_key_and_monitoring_needs_none(site: tuple[RunningApp, Catalog]) -> None:
-    app = site[0]
+    app, catalog = site
+    key = key_of(b"a key that may look, 32 bytes ok")
+    catalog.add_api_key("prometheus", digest_of(key), Role.VIEWER, now=utc_now())
     assert httpx.post(f"{app.url}/api/backups", json={}).status_code == 401
+    refused = httpx.get(f"{app.url}/metrics")
+    assert refused.status_code == 401
+    assert "goldcopy_source" not in refused.text
+    told = httpx.get(f"{app.url}/metrics", headers={"authorization": f"Bearer {key}"})
+    assert told.status_code == 200
+    assert 'goldcopy_source_health{source="shop",' in told.text
     assert httpx.get(f"{app.url}/healthz").status_code == 200
