@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import httpx
@@ -14,7 +15,9 @@ from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.concurrency.sync import concurrency
 from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run as runtime_flow_run
 from prefect.tasks import exponential_backoff
+from prefect.utilities.urls import url_for
 
 from flows.supervision_environment import config_of_worker
 from shared.clock import utc_now
@@ -38,7 +41,18 @@ def open_workspace(config: str | None = None) -> AbstractContextManager["Workspa
     # Imported here: deploying loads the flows for their parameters only and needs no drivers.
     from shared.wiring import open_workspace as open_configured
 
-    return open_configured(config)
+    return open_configured(config, run_url())
+
+
+def run_url() -> str:
+    """Return the address of this run's page in Prefect, or nothing where its pages have no address."""
+    run_id = runtime_flow_run.get_id()
+    found = url_for("flow-run", run_id) if run_id else None
+    if not found:
+        return ""
+    # An address of the API may hold a name and a password, and Prefect derives the pages' from it.
+    parts = urlsplit(found)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def is_retryable(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001 - Prefect's signature

@@ -38,6 +38,7 @@ class RunClaims:
     def __init__(self, database: Database, actor: str) -> None:
         self._database = database
         self._actor = actor
+        self._run_url = ""
 
     def begin_run(
         self,
@@ -70,6 +71,7 @@ class RunClaims:
             "backup_id": backup_id,
             "exclusive": exclusive,
             "run_reference": run_reference or "",
+            "run_url": self._run_url,
         }
         try:
             with self._database.writing() as connection:

@@ -60,9 +60,10 @@ class Catalog(
     Every method is one transaction and raises `CatalogProblem` where the database cannot be reached or used.
     """
 
-    def __init__(self, database: Database, actor: str) -> None:
+    def __init__(self, database: Database, actor: str, run_url: str = "") -> None:
         self._database = database
         self._actor = actor
+        self._run_url = run_url
 
     @property
     def label(self) -> str:
@@ -87,13 +88,14 @@ class Catalog(
         self.close()
 
 
-def open_catalog(url: str, *, read_only: bool = False, actor: str | None = None) -> Catalog:
+def open_catalog(url: str, *, read_only: bool = False, actor: str | None = None, run_url: str = "") -> Catalog:
     """Open a catalog; made where it is not there, and brought up to date under a lock.
 
     Args:
         url: `sqlite:///path/to/catalog.db` or `postgresql+psycopg://...`.
         read_only: For logins that may only read: nothing is created or brought up to date.
         actor: Who acts, for the audit trail; the operating system's user on this host unless given.
+        run_url: The orchestrator's page of what this process does; every run that begins here is recorded with it.
 
     Raises:
         ConfigInvalid: The URL does not parse or names another kind of database.
@@ -109,7 +111,7 @@ def open_catalog(url: str, *, read_only: bool = False, actor: str | None = None)
     except BaseException:
         database.close()
         raise
-    return Catalog(database, actor or _default_actor())
+    return Catalog(database, actor or _default_actor(), run_url)
 
 
 def _default_actor() -> str:

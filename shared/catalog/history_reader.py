@@ -91,6 +91,11 @@ class HistoryReader:
         query = query.order_by(RUN.c.started_at.desc(), RUN.c.id.desc()).limit(limit)
         return tuple(run_record(row) for row in self._rows(query))
 
+    def run_url(self, run_id: int | None) -> str:
+        """Return the orchestrator's page of a run; empty where there is none."""
+        rows = self._rows(select(RUN.c.run_url).where(RUN.c.id == run_id)) if run_id is not None else []
+        return next((str(row["run_url"]) for row in rows), "")
+
     def unfinished_cleanups(self, source: str | None = None) -> tuple[CleanupActionRow, ...]:
         """Return expiries that had begun and are to be taken up again, oldest first; mere plans are left out."""
         begun = [CleanupState.MARKED, CleanupState.MANIFEST_REMOVED, CleanupState.OBJECTS_REMOVED]

@@ -259,6 +259,7 @@ class Run(CatalogTable, table=True):
     pid: int = count_field()
     process_started: str = text_field()
     run_reference: str = text_field()
+    run_url: str = Field(sa_column=Column(Text(), default="", server_default=text("''"), nullable=False))
     error_code: int | None = code_field()
     error_message: str = text_field()
 

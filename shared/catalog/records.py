@@ -120,6 +120,7 @@ class RunRow:
         heartbeat_at: Last sign of life.
         process_started: Boot, process name space and start of the process, so that a reused pid is not mistaken for it.
         run_reference: The orchestrator's id of it, or empty.
+        run_url: The orchestrator's page of it, or empty.
     """
 
     id: int
@@ -135,6 +136,7 @@ class RunRow:
     pid: int
     process_started: str
     run_reference: str
+    run_url: str
     error_code: int | None
     error_message: str
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.domain.cost import MonthCost, format_money
 from shared.domain.health_reason import Colour
 from shared.domain.notice import Notice, NoticeEvent, NoticeSeverity
 from shared.domain.notice_words import Links, age, count, duration, moment
@@ -52,8 +53,7 @@ class Digest:
     """What happened in a time, over all sources.
 
     Attributes:
-        monthly_cost: What the stored bytes cost in a month; None where no price is configured.
-        currency: Of the cost, such as `EUR`.
+        cost: What the last 30 days cost; None where no price is configured.
         incidents: How many began; `open_incidents` go on.
         failing_channels: Names of channels that reach nobody now.
     """
@@ -61,8 +61,7 @@ class Digest:
     begins_at: datetime
     ends_at: datetime
     lines: tuple[DigestLine, ...]
-    monthly_cost: float | None = None
-    currency: str = ""
+    cost: MonthCost | None = None
     incidents: int = 0
     open_incidents: int = 0
     failing_channels: tuple[str, ...] = ()
@@ -172,7 +171,7 @@ def _totals(digest: Digest, lines: Sequence[DigestLine]) -> tuple[tuple[str, str
     stored = sum(line.stored_bytes for line in lines)
     known = [line.stored_bytes_before for line in lines if line.stored_bytes_before is not None]
     trend = _trend(stored, sum(known)) if lines and len(known) == len(lines) else ""
-    cost = f"{digest.monthly_cost:,.2f} {digest.currency} a month" if digest.monthly_cost is not None else ""
+    cost = _cost(digest.cost) if digest.cost else ""
     channels = ", ".join(digest.failing_channels)
     return (
         ("From", moment(digest.begins_at)),
@@ -184,6 +183,14 @@ def _totals(digest: Digest, lines: Sequence[DigestLine]) -> tuple[tuple[str, str
         ("Incidents", f"{digest.incidents:,} began, {digest.open_incidents:,} open"),
         *((("Failing channels", channels),) if channels else ()),
     )
+
+
+def _cost(cost: MonthCost) -> str:
+    """Print a month's bill, and which parts of it have no price."""
+    if cost.total is None:
+        return ""
+    left_out = f", without {', '.join(cost.unpriced)}: no price is configured" if cost.unpriced else ""
+    return f"{format_money(cost.total, cost.currency)} in the last 30 days{left_out}"
 
 
 def _line(line: DigestLine) -> str:

@@ -107,6 +107,6 @@ def page_links(app_url: str, source: str = "", run_url: str = "") -> Links:
         source: Whose page; empty for the first page.
         run_url: Page of the Prefect run; empty where there was none.
     """
-    query = f"?{urlencode({'source': source}, quote_via=quote)}" if source else ""
-    page = (("Open Goldcopy", f"{app_url.rstrip('/')}/{query}"),) if app_url else ()
+    path = f"source?{urlencode({'source': source}, quote_via=quote)}" if source else ""
+    page = (("Open Goldcopy", f"{app_url.rstrip('/')}/{path}"),) if app_url else ()
     return (*page, ("Prefect run", run_url)) if run_url else page

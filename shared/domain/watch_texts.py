@@ -49,9 +49,9 @@ class Words:
     escalation: Escalation = field(default_factory=Escalation)
     app_url: str = ""
 
-    def links(self, source: str = "") -> Links:
-        """Return links to the page of a source, or to the first page."""
-        return page_links(self.app_url, source)
+    def links(self, source: str = "", run_url: str = "") -> Links:
+        """Return links to the page of a source, or to the first page, and to the Prefect run where there was one."""
+        return page_links(self.app_url, source, run_url)
 
 
 def news_notices(group: Group, words: Words, now: datetime) -> tuple[Notice, tuple[Notice, ...]]:

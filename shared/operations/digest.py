@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.catalog.engine import Catalog
 from shared.catalog.records import SourceStatusRow
+from shared.domain.cost import MonthCost, Prices
 from shared.domain.health import Health
 from shared.domain.health_reason import Colour
 from shared.domain.notice import Notice
@@ -14,6 +15,7 @@ from shared.domain.notice_digest import Digest, DigestLine, weekly_digest
 from shared.domain.notice_words import Links
 from shared.domain.proof import Outcome
 from shared.domain.source import Source
+from shared.operations.storage import read_storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,7 @@ class DigestFacts:
         ends_at: Its own instant.
         sizes_before: What every source took in the repository when the one before was made, in bytes.
         failing_channels: Names of channels that reach nobody now.
+        prices: What the store's owner charges; without any, nothing is said of money.
         links: Pages that say more.
     """
 
@@ -32,6 +35,7 @@ class DigestFacts:
     ends_at: datetime
     sizes_before: Mapping[str, int]
     failing_channels: tuple[str, ...] = ()
+    prices: Prices = field(default_factory=Prices)
     links: Links = ()
 
 
@@ -88,9 +92,17 @@ def make_digest(
         incidents=sum(item.opened_at >= facts.begins_at for item in incidents),
         open_incidents=sum(item.is_open for item in incidents),
         failing_channels=facts.failing_channels,
+        cost=_cost(catalog, sources, facts),
     )
     sizes = {line.source: line.stored_bytes for line in lines}
     return MadeDigest(notice=weekly_digest(digest, links=facts.links), sizes=sizes)
+
+
+def _cost(catalog: Catalog, sources: Mapping[str, Source], facts: DigestFacts) -> MonthCost | None:
+    """The bill that `goldcopy cost` and the app show, as of the digest's end."""
+    if facts.prices == Prices():
+        return None
+    return read_storage(catalog, sources, facts.prices, facts.ends_at, with_kinds=False).cost
 
 
 def _line(

@@ -6,7 +6,7 @@ one goes on: before the transaction nothing happened, after it the notices wait 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from shared.catalog.watch_records import OutboxNotice, WatchRecord, WatchResult
 from shared.domain.calendar_notices import due_period, period_before
 from shared.domain.channel import Channel, DeliveryState
 from shared.domain.channel_health import CHANNEL_FAILED, ChannelFailures, channel_reason
+from shared.domain.cost import Prices
 from shared.domain.health import Health
 from shared.domain.health_reason import Colour, Reason, worst, worst_first
 from shared.domain.notice import Notice, NoticeSeverity
@@ -56,6 +57,7 @@ class WatchPlace:
         app_url: Where the app is reached; empty where there is none.
         digest: When the digest is told; None for never.
         canary: When every channel is proven; None for never.
+        prices: What the digest counts the cost with.
         holder: Name of this process, unique among those that watch now.
     """
 
@@ -69,6 +71,7 @@ class WatchPlace:
     app_url: str = ""
     digest: Cron | None = None
     canary: Cron | None = None
+    prices: Prices = field(default_factory=Prices)
     holder: str = "watch"
 
 
@@ -290,6 +293,7 @@ class _Look:
             ends_at=period,
             sizes_before=self._record.sizes,
             failing_channels=tuple(item.channel for item in broken),
+            prices=self._place.prices,
             links=self._words.links(),
         )
         made = make_digest(self._place.catalog, self._place.sources, self._healths, facts)

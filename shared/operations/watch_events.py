@@ -31,7 +31,7 @@ from shared.domain.notice_texts import (
     restore_test_not_measured,
     restore_test_passed,
 )
-from shared.domain.notice_words import Protection
+from shared.domain.notice_words import Links, Protection
 from shared.domain.proof import Finding, Outcome, Severity
 from shared.domain.schedule import Cron
 from shared.domain.source import Objectives, Source
@@ -145,7 +145,7 @@ class EventReader:
 
     def _backup_complete(self, entry: AuditRow) -> Iterator[Event]:
         row = self.catalog.backup(entry.object)
-        links = self.words.links(row.source)
+        links = self._links(row)
         yield Event(notice=backup_completed(_backup_end(row, self.now), links=links))
         agreed = self._objectives(row.source).backup_time
         if timedelta(seconds=row.duration_seconds or 0.0) > agreed:
@@ -175,7 +175,7 @@ class EventReader:
             _backup_end(row, self.now),
             self._protection(row.source),
             next_try_at=next_at,
-            links=self.words.links(row.source),
+            links=self._links(row),
         )
         place = _FAILURES_OF_PLACES.get(row.error_code or 0)
         yield Event(
@@ -190,7 +190,7 @@ class EventReader:
 
     def _test_event(self, test: RestoreTestRow) -> Iterator[Event]:
         ended = self._test_end(test)
-        protection, links = self._protection(test.source), self.words.links(test.source)
+        protection, links = self._protection(test.source), self._links(test)
         if test.outcome is Outcome.PASSED:
             yield Event(notice=restore_test_passed(ended, links=links))
         elif test.outcome is Outcome.FAILED:
@@ -236,6 +236,9 @@ class EventReader:
         )
         if not self.catalog.known_notices([notice.key]):
             yield Event(notice=notice)
+
+    def _links(self, row: BackupRow | RestoreTestRow) -> Links:
+        return self.words.links(row.source, self.catalog.run_url(row.run_id))
 
     def _objectives(self, source: str) -> Objectives:
         return self.sources[source].objectives if source in self.sources else Objectives()

@@ -27,8 +27,9 @@ _DEFAULT_TOOLS = Path(".goldcopy/tools")
 class Parts:
     """The concrete parts of one configuration, each opened when it is first used."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, run_url: str = "") -> None:
         self.config = config
+        self._run_url = run_url
 
     @cached_property
     def toolsets(self) -> Sequence[Toolset]:
@@ -38,7 +39,7 @@ class Parts:
     @cached_property
     def catalog(self) -> Catalog:
         """The metadata store."""
-        return open_catalog(self.config.catalog_url)
+        return open_catalog(self.config.catalog_url, run_url=self._run_url)
 
     @cached_property
     def store(self) -> ObjectStore:

@@ -123,6 +123,7 @@ def _place(parts: Parts, system_reasons: Sequence[Reason] | None) -> WatchPlace:
         app_url=parts.config.file.app.url or "",
         digest=Cron(section.digest, section.timezone) if section.digest else None,
         canary=Cron(section.canary, section.timezone) if section.canary else None,
+        prices=parts.config.file.prices.prices(),
         holder=f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}",
     )
 

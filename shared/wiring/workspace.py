@@ -40,13 +40,17 @@ from shared.wiring.watching import firing_reasons, incident_documents, watch
 
 
 @contextmanager
-def open_workspace(config_path: str | None = None) -> Iterator["Workspace"]:
+def open_workspace(config_path: str | None = None, run_url: str = "") -> Iterator["Workspace"]:
     """Open what a configuration names; parts are opened when first used and closed at the end.
+
+    Args:
+        config_path: The configuration; else what the environment names, else the working folder's.
+        run_url: The orchestrator's page of what is done here, for people to find it from a notice.
 
     Raises:
         ConfigInvalid: The configuration cannot be used.
     """
-    workspace = Workspace(Parts(load_config(config_path)))
+    workspace = Workspace(Parts(load_config(config_path), run_url))
     try:
         yield workspace
     finally:

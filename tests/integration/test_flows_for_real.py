@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from flows import backup, cleanup, restore_testing, verify
+from shared.catalog.engine import open_catalog
+from shared.config.load import load_config
 from shared.domain.backup import BackupKind
 from shared.errors import GoldcopyError
 from shared.postgres.connection import DatabaseAddress
@@ -40,6 +42,10 @@ def test_a_day_of_flows_backs_up_proves_verifies_and_cleans_up(site: Site, datab
         {name: str(item.data) for name, item in artifacts_of(newest_run("backup").id).items()}
     )
     assert database.parameters["password"] not in everything
+    with open_catalog(load_config(str(site.config_path)).catalog_url, read_only=True) as catalog:
+        pages = {run.operation: run.run_url for run in catalog.runs("app")}
+    assert pages["backup"].endswith(f"/runs/flow-run/{newest_run('backup').id}")
+    assert pages["restore-test"].endswith(f"/runs/flow-run/{newest_run('restore-testing').id}")
 
 
 def test_a_damaged_backup_fails_the_restore_test_flow(site: Site) -> None:

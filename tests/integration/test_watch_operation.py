@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -9,6 +10,7 @@ from shared.catalog.engine import Catalog
 from shared.catalog.watch_records import WatchResult
 from shared.domain.backup import BackupKind
 from shared.domain.channel import Channel, DeliveryResult, DeliveryState
+from shared.domain.cost import Prices, format_money
 from shared.domain.escalation import Escalation
 from shared.domain.health import Health
 from shared.domain.notice import NoticeEvent, NoticeSeverity
@@ -17,6 +19,7 @@ from shared.domain.quiet import parse_quiet_hours
 from shared.domain.schedule import Cron
 from shared.domain.source_watch import WatchPolicy
 from shared.errors import SourceUnreachable
+from shared.operations.storage import read_storage
 from shared.operations.watch_events import noting_refusals
 from tests.support.catalogs import complete, make_id, make_manifest, prove
 from tests.support.watch_scene import WatchScene
@@ -97,6 +100,20 @@ def test_run_that_was_killed_is_found_and_told(scene: WatchScene, catalog: Catal
     assert report.lost_runs == ("backup of app",)
     assert [notice.key for notice in report.notices] == [f"backup-failed:{backup_id}"]
     assert scene.watch().notices == ()
+
+
+@pytest.mark.parametrize("page", ["http://prefect.example:4200/runs/flow-run/5b1c", ""])
+def test_notice_of_a_run_leads_to_the_source_and_to_the_run(page: str, scene: WatchScene, catalog: Catalog) -> None:
+    scene.change(app_url="https://goldcopy.example")
+    scene.watch()
+    worker = Catalog(catalog._database, "worker", page)
+    run = worker.begin_run("backup", "app", exclusive=True, now=scene.now)
+    backup_id = make_id(scene.now)
+    worker.backup_started(backup_id=backup_id, source="app", kind=BackupKind.DAILY, reason="", now=scene.now, run=run)
+    worker.backup_failed(backup_id, SourceUnreachable("db:5432 does not answer", hint="Start it."), scene.now)
+    (notice,) = scene.watch().notices
+    source = ("Open Goldcopy", "https://goldcopy.example/source?source=app")
+    assert notice.links == ((source, ("Prefect run", page)) if page else (source,))
 
 
 def test_acknowledgement_is_in_the_audit_trail_and_stops_the_escalation(scene: WatchScene, catalog: Catalog) -> None:
@@ -219,6 +236,18 @@ def test_digest_and_canary_come_once_a_week_whatever_the_clock_does(scene: Watch
     assert scene.receivers.twice() == {}
     digest = next(notice for _, notice in scene.receivers.taken if notice.event is NoticeEvent.DIGEST)
     assert any("app" in line for line in digest.findings)
+
+
+def test_digest_tells_the_cost_that_everything_else_tells(scene: WatchScene, catalog: Catalog) -> None:
+    prices = Prices(currency="EUR", storage_per_gb_month=Decimal(1_000_000))
+    scene.change(digest=Cron("0 8 * * 1"), prices=prices)
+    complete(catalog, make_manifest(at=scene.now))
+    scene.watch()
+    digest = next(item for item in scene.watch(after=timedelta(days=8)).notices if item.event is NoticeEvent.DIGEST)
+    total = read_storage(catalog, scene.place.sources, prices, digest.at).cost.total
+    assert total
+    told = f"{format_money(total, 'EUR')} in the last 30 days, without writes, reads, egress: no price is configured"
+    assert dict(digest.facts)["Cost"] == told
 
 
 def test_a_thousand_sources_are_watched_in_one_look(catalog: Catalog) -> None:

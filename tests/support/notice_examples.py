@@ -5,8 +5,10 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
+from shared.domain.cost import CostLine, MonthCost
 from shared.domain.health_reason import Colour, Reason
 from shared.domain.notice import Notice
 from shared.domain.notice_digest import Digest, DigestLine, canary, notify_test, report_ready, weekly_digest
@@ -205,8 +207,15 @@ DIGEST = Digest(
         _line("billing", Colour.YELLOW, reason="the last restore test was 36 d ago, agreed are 35 d", tests_passed=0,
               failures=1, backups=6, proven_exposure=timedelta(days=36)),
     ),
-    monthly_cost=3.4,
-    currency="EUR",
+    cost=MonthCost(
+        currency="EUR",
+        lines=(
+            CostLine(name="storage", amount=Decimal("3.38")),
+            CostLine(name="writes", amount=Decimal("0.02")),
+            CostLine(name="reads", amount=Decimal("0.001")),
+            CostLine(name="egress", amount=None),
+        ),
+    ),
     incidents=2,
     open_incidents=1,
     failing_channels=("ops-slack",),

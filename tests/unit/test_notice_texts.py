@@ -117,7 +117,9 @@ def test_digest_without_sources_says_that_nothing_is_protected() -> None:
 
 def test_links_are_left_out_where_nothing_is_known() -> None:
     assert page_links("") == ()
-    assert page_links("https://x.example/", "a b&c") == (("Open Goldcopy", "https://x.example/?source=a%20b%26c"),)
+    assert page_links("https://x.example/", "a b&c") == (
+        ("Open Goldcopy", "https://x.example/source?source=a%20b%26c"),
+    )
 
 
 class TestChannelWants:
