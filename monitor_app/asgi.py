@@ -14,6 +14,8 @@ from starlette.middleware import Middleware
 
 from monitor_app import api, routes
 from monitor_app.guard import LOOPBACK_NAMES, Guard, is_loopback
+from monitor_app.navigation import PAGES
+from monitor_app.return_path import ReturnPath
 from monitor_app.site import Site
 from shared.clock import utc_now
 from shared.config.model import AppSection
@@ -58,7 +60,10 @@ def build(site: Site, *, host: str) -> st.App:
         FOLDER / "app.py",
         secrets=_secrets(site),
         routes=[*routes.ROUTES, *api.ROUTES],
-        middleware=[Middleware(Guard, hosts=hosts, is_https=is_https)],
+        middleware=[
+            Middleware(Guard, hosts=hosts, is_https=is_https),
+            Middleware(ReturnPath, pages=[page.address for page in PAGES]),
+        ],
         lifespan=_warm,
     )
 

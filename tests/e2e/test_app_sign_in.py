@@ -94,6 +94,15 @@ def test_viewer_sees_pages_and_no_button_that_changes_something(tab: Tab, provid
     expect(tab.page.get_by_role("heading", name="Sign in to see the backups")).to_be_visible()
 
 
+def test_sign_in_ends_at_the_page_that_was_asked_for(tab: Tab, provider: Provider) -> None:
+    provider.claims, provider.age_seconds = {"email": "vera@example.com", "email_verified": True}, 0
+    tab.open("/source?source=shop&days=180")
+    tab.page.get_by_role("button", name="Sign in").click()
+    tab.page.wait_for_url(f"{tab.base}/source?source=shop&days=180")
+    tab.ready()
+    expect(tab.page.get_by_role("heading", level=1)).to_contain_text("shop: ")
+
+
 def test_role_that_is_taken_away_is_gone_at_the_next_click(
     tab: Tab, provider: Provider, site: tuple[RunningApp, Catalog]
 ) -> None:
