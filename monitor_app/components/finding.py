@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from monitor_app.components.text import esc, free
+from monitor_app.components.text import advice, esc, free
 from monitor_app.components.theme import HEALTH, Mark
 from shared.domain.health_reason import Colour, Reason
 from shared.errors import GoldcopyError
@@ -54,7 +54,7 @@ def reasons(found: Iterable[Reason]) -> None:
     """Show reasons, worst first as they come: what, and what to do about it."""
     for reason in found:
         mark = HEALTH[reason.colour.value]
-        action = f"  \n{esc('Do:')} {free(reason.action)}" if reason.action else ""
+        action = f"  \n{esc('Do:')} {advice(reason.action)}" if reason.action else ""
         sentence = f"{reason.sentence[:1].upper()}{reason.sentence[1:]}"
         st.markdown(f":{mark.badge}[**{mark.glyph}**] {esc(sentence)}{action}")
 
@@ -68,5 +68,5 @@ def nothing_here(title: str, next_step: str, command: str = "") -> None:
 def problem(error: GoldcopyError) -> None:
     """Show an error of ours: what, and what to do next."""
     st.error(
-        free(error.hint) or " ", title=esc(f"{error.message[:1].upper()}{error.message[1:]}"), icon=":material/error:"
+        advice(error.hint) or " ", title=esc(f"{error.message[:1].upper()}{error.message[1:]}"), icon=":material/error:"
     )

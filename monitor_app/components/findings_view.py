@@ -8,7 +8,7 @@ import streamlit as st
 
 from monitor_app.components import finding as page
 from monitor_app.components import tables
-from monitor_app.components.text import ago, count, esc, free, instant, span
+from monitor_app.components.text import advice, ago, count, esc, instant, span
 from monitor_app.components.theme import HEALTH, Mark
 from monitor_app.components.verdict import cause_label
 from monitor_app.queries.findings import ALL_SOURCES, Finding, FindingKind, FindingState
@@ -93,7 +93,7 @@ def show_open(item: Finding, where: tzinfo, now: datetime, *, number: int, butto
             since = f"Since {instant(item.opened_at, where)} ({ago(item.opened_at, now)}). {_owner(item, where)}"
             st.caption(esc(since), width="content")
             if item.action:
-                st.markdown(f"{esc('Do:')} {free(item.action)}", width="content")
+                st.markdown(f"{esc('Do:')} {advice(item.action)}", width="content")
         button(item)
 
 

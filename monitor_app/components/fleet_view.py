@@ -7,7 +7,7 @@ import streamlit as st
 
 from monitor_app.components import finding
 from monitor_app.components.strip import LEGEND, StripRow, heartbeat
-from monitor_app.components.text import count, esc, free, span
+from monitor_app.components.text import advice, count, esc, span
 from monitor_app.components.theme import HEALTH, Mark
 from monitor_app.components.verdict import Verdict, label, since_words, who_has_it
 from shared.catalog.records import DayRow
@@ -126,4 +126,4 @@ def _need(report: SourceReport, incident: Incident | None, where: tzinfo, now: d
             st.markdown(esc(f"{reason.sentence[:1].upper()}{reason.sentence[1:]}{also}"), width="content")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(esc(f"{line[:1].upper()}{line[1:]}."), width="content")
-            st.markdown(f"{esc('Do:')} {free(reason.action)}", width="content")
+            st.markdown(f"{esc('Do:')} {advice(reason.action)}", width="content")

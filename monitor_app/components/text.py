@@ -1,8 +1,8 @@
 """The one place that makes text from outside harmless: names, reasons, messages, whatever a database or a person wrote.
 
 Streamlit reads most text as markdown: an image would be fetched by the viewer's browser, a link would pass for ours, a
-directive would fake a badge. `esc` is for words inside our own markdown, `free` for whole messages, `plain` for widgets
-that show text as it is (tables, inputs, charts), `html_text` for our own HTML.
+directive would fake a badge. `esc` is for words inside our own markdown, `free` for whole messages, `advice` for what
+to do next, `plain` for widgets that show text as it is (tables, inputs, charts), `html_text` for our own HTML.
 """
 
 import html
@@ -37,6 +37,19 @@ def esc(value: object) -> str:
 def free(value: object) -> str:
     """Return a whole message for markdown, as code: nothing in it is read as anything."""
     return f"`` {plain(value).replace('`', chr(39))} ``" if plain(value) else ""
+
+
+def advice(value: object) -> str:
+    """Return a sentence of ours with commands between backticks, for markdown: text stays text, commands are code."""
+    pieces = plain(value).split("`")
+    if len(pieces) % 2 == 0:
+        return free(value)  # a name with a backtick in it: which pieces are commands, nobody can tell
+    return "".join(free(piece.strip()) if number % 2 else _spaced(piece) for number, piece in enumerate(pieces))
+
+
+def _spaced(piece: str) -> str:
+    """Escape, and keep the blank at either end."""
+    return f"{' ' * piece.startswith(' ')}{esc(piece)}{' ' * piece.endswith(' ')}"
 
 
 def html_text(value: object) -> str:

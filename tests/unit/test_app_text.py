@@ -1,9 +1,11 @@
 """Text from outside stays text: whatever a database, a person or an attacker wrote."""
 
+import re
+
 import pytest
 
 from monitor_app.components.strip import StripRow, strip_html
-from monitor_app.components.text import ago, count, esc, free, html_text, instant, plain, span, zone
+from monitor_app.components.text import advice, ago, count, esc, free, html_text, instant, plain, span, zone
 from shared.domain.heartbeat import DayState
 from tests.support.app_catalog import PAYLOADS
 from tests.support.catalogs import NOW
@@ -26,6 +28,20 @@ def test_free_text_is_one_code_span(payload: str) -> None:
     assert shown.endswith(" ``")
     assert "`" not in shown[3:-3]
     assert "\n" not in shown
+
+
+def test_advice_shows_its_commands_as_code_and_the_rest_as_text() -> None:
+    shown = advice("Look at `goldcopy check a_b`; then: `goldcopy backup a_b`")
+    assert shown == f"Look at {free('goldcopy check a_b')}&#59; then&#58; {free('goldcopy backup a_b')}"
+    assert advice("nothing to type.") == esc("nothing to type.")
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_advice_about_a_strange_name_stays_text_or_code(payload: str) -> None:
+    for shown in (advice(f"see `goldcopy check {payload}`, then wait"), advice(payload)):
+        outside = "".join(re.split(r"`` .*? ``", shown))
+        entities = [part.partition(";")[2] if ";" in part else part for part in outside.split("&#")]
+        assert not SPECIAL & set("".join(entities))
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
