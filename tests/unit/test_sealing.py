@@ -138,6 +138,7 @@ def test_an_ssh_key_pair_works_as_well() -> None:
         ("AGE-PLUGIN-YUBIKEY-1QQQ", "needs an age plugin"),
         ("-----BEGIN AGE ENCRYPTED FILE-----\nabc\n-----END AGE ENCRYPTED FILE-----\n", "encrypted with a passphrase"),
     ],
+    ids=["empty", "comment", "cut", "public", "plugin", "passphrase"],
 )
 def test_an_unusable_identity_file_is_explained_without_quoting_it(text: str, message: str) -> None:
     with pytest.raises(ConfigInvalid, match=message) as caught:
