@@ -1,9 +1,8 @@
 """Read what was recorded up to an instant, for a report about a period; nothing later is in the answers."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
@@ -20,7 +19,7 @@ from shared.catalog.models import (
     SOURCE,
     VERIFICATION,
 )
-from shared.catalog.records import CleanupState
+from shared.catalog.records import AuditRow, CleanupState
 from shared.catalog.statements import chunked
 from shared.catalog.watch_models import INCIDENT, WATCH, WATCH_ID
 from shared.domain.backup import BackupKind, BackupStatus
@@ -212,12 +211,23 @@ class PeriodReader:
             )
 
     def trail_until(self, until: datetime) -> TrailFact:
-        """Walk along the audit trail up to an instant."""
+        """Say what the audit trail was at an instant: up to its last entry from before, in the order of the chain.
+
+        The whole trail is walked along, for an entry whose date was changed may say that it belongs to another time.
+        """
         query = select(AUDIT_ENTRY).order_by(AUDIT_ENTRY.c.seq).execution_options(yield_per=_AUDIT_PAGE)
-        with self._database.reading() as connection:
-            entries = (audit_record(row) for row in connection.execute(query).mappings())
-            check = verify_chain(takewhile(lambda entry: entry.at < until, entries))
-        return TrailFact(entry_count=check.entry_count, head_hash=check.head_hash, problem=check.problem)
+        last: tuple[int, str] = (0, "")
+
+        def noting(entries: Iterable[AuditRow]) -> Iterator[AuditRow]:
+            nonlocal last
+            for number, entry in enumerate(entries, start=1):
+                if entry.at < until:
+                    last = (number, entry.hash)
+                yield entry
+
+        with self._database.reading() as connection, connection.execute(query) as result:
+            check = verify_chain(noting(audit_record(row) for row in result.mappings()))
+        return TrailFact(entry_count=last[0], head_hash=last[1], problem=check.problem)
 
     def _expired(self, source: str | None) -> dict[str, datetime]:
         query = select(CLEANUP_ACTION.c.backup_id, func.min(CLEANUP_ACTION.c.planned_at).label("at"))

@@ -36,6 +36,7 @@ from shared.reports.layout import Cell, Content, Section, Table
 from shared.reports.plain_text import visible
 
 ROWS_SHOWN = 500
+CELL_LENGTH = 400
 _FONTS = Path(__file__).with_name("fonts")
 _REGULAR, _BOLD = "DejaVuSans", "DejaVuSans-Bold"
 _PAGE = landscape(A4)
@@ -191,9 +192,12 @@ _TABLE_STYLE = TableStyle(
 
 
 def _cell(cell: Cell, *, is_number: bool) -> Paragraph:
+    shown = _plain(cell.text)
+    # A row cannot go on over the page, so no cell may become higher than one; HTML and CSV hold the whole.
+    text = escape(shown if len(shown) <= CELL_LENGTH else f"{shown[: CELL_LENGTH - 1]}…")
     if cell.status:
-        return Paragraph(f'<font name="{_BOLD}" color="{_COLOURS[cell.status]}">{_markup(cell.text)}</font>', _CELL)
-    return Paragraph(_markup(cell.text), _CELL_RIGHT if is_number else _CELL)
+        return Paragraph(f'<font name="{_BOLD}" color="{_COLOURS[cell.status]}">{text}</font>', _CELL)
+    return Paragraph(text, _CELL_RIGHT if is_number else _CELL)
 
 
 def _markup(text: str) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from shared.catalog.engine import Catalog
 from shared.domain.backup import BackupKind
@@ -86,6 +87,25 @@ def test_a_month_is_judged_from_what_the_catalog_recorded(month: Catalog) -> Non
     assert answers(report)["audit-trail"] is Status.MET
     assert answers(report)["incidents"] is Status.NOT_MEASURED
     assert report.sources[0].completed == 29
+
+
+def test_a_trail_in_which_an_entry_was_given_another_date_is_broken(month: Catalog) -> None:
+    assert answers(make_report(month, request(), LATER).report)["audit-trail"] is Status.MET
+    with month._database.writing() as connection:
+        for trigger in _triggers(connection):
+            connection.exec_driver_sql(trigger)
+        connection.exec_driver_sql("UPDATE audit_entry SET at = '2031-01-01 00:00:00.000000' WHERE seq = 5")
+    report = make_report(month, request(), LATER).report
+    assert answers(report)["audit-trail"] is Status.NOT_MET
+    assert (report.trail.entry_count, report.trail.problem) == (4, "entry 5 was changed after it was written")
+
+
+def _triggers(connection: Connection) -> list[str]:
+    """Statements that take away what keeps the trail from being changed; whoever owns the database can do this."""
+    if connection.dialect.name == "postgresql":
+        return ["ALTER TABLE audit_entry DISABLE TRIGGER ALL"]
+    names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars().all()
+    return [f"DROP TRIGGER {name}" for name in names]
 
 
 def test_restore_tests_are_shown_as_expected_and_found(month: Catalog) -> None:

@@ -179,6 +179,11 @@ def test_pdf_is_made_whatever_text_comes(payload: str) -> None:
     assert b"/JavaScript" not in data
 
 
+@pytest.mark.parametrize("payload", ["停" * 500, "\u202e" * 500, "\U0001f600" * 2000, "A" * 20_000, "a b " * 9000])
+def test_pdf_is_made_however_long_a_text_becomes_in_print(payload: str) -> None:
+    assert pdf_file(compose(troubled(payload)), organisation=payload[:100]).rstrip().endswith(b"%%EOF")
+
+
 def test_pdf_embeds_its_fonts_and_names_no_clock() -> None:
     data = pdf_file(compose(troubled()))
 
