@@ -14,6 +14,7 @@ from monitor_app.components.backups import (
     manual_columns,
     manual_rows,
 )
+from monitor_app.components.choice import choose
 from monitor_app.components.text import count, zone
 from monitor_app.queries.backups import COUNT_LIMIT, PAGE_SIZE, BackupFilter, Result
 from shared.catalog.records import BackupRow
@@ -28,6 +29,10 @@ def main() -> None:
     """Show the page."""
     title = st.container()
     wanted = ask()
+    if wanted is None:
+        with title:
+            finding.page_title("Backup history", "Nothing to show: the address names what is not there")
+        return
     number = data.backup_count(wanted)
     with title:
         finding.page_title("Backup history", sentence(number, wanted))
@@ -46,17 +51,22 @@ def main() -> None:
     made_elsewhere(wanted)
 
 
-def ask() -> BackupFilter:
-    """Read the filters; they stand in the URL."""
+def ask() -> BackupFilter | None:
+    """Read the filters; they stand in the URL. None where one of them does not exist."""
+    sources = sorted({*data.source_names(), *site.current().config.sources})
+    place = st.container()
     with st.container(horizontal=True):
-        source = st.selectbox("Source", [ANY, *data.source_names()], key="source", bind="query-params")
-        result = st.selectbox("Result", [item.value for item in Result], key="result", bind="query-params")
-        kind = st.selectbox("Kind", [ANY, *(item.value for item in BackupKind)], key="kind", bind="query-params")
+        source = choose("Source", [ANY, *sources], what="source", key="source", problems=place)
+        result = choose("Result", [item.value for item in Result], what="result", key="result", problems=place)
+        kinds = [ANY, *(item.value for item in BackupKind)]
+        kind = choose("Kind", kinds, what="kind", key="kind", problems=place)
         until = st.date_input("Began until (UTC)", value=None, key="until", bind="query-params")
+    if not (source.exists and result.exists and kind.exists):
+        return None
     return BackupFilter(
-        source="" if source in {ANY, None} else str(source),
-        result=Result(result or ANY),
-        kind="" if kind in {ANY, None} else str(kind),
+        source="" if source.name == ANY else source.name,
+        result=Result(result.name or ANY),
+        kind="" if kind.name == ANY else kind.name,
         until=until,
     )
 
@@ -84,10 +94,8 @@ def look_into(found: tuple[BackupRow, ...]) -> None:
     linked = st.query_params.get("backup", "")
     if linked and linked not in ids and data.backup(linked):
         ids.insert(0, linked)
-    chosen = st.selectbox(
-        "Look into one backup", ids, index=None, key="backup", bind="query-params", placeholder="Choose a backup"
-    )
-    detail = data.backup(chosen) if chosen else None
+    chosen = choose("Look into one backup", ids, what="backup", key="backup", index=None, placeholder="Choose a backup")
+    detail = data.backup(chosen.name) if chosen.name and chosen.exists else None
     if detail is not None:
         backup_view.show_backup(
             detail,

@@ -6,6 +6,7 @@ import streamlit as st
 
 from monitor_app import data, dialogs
 from monitor_app.components import finding, source_view
+from monitor_app.components.choice import choose
 from monitor_app.components.text import zone
 from monitor_app.components.verdict import worst_first
 from shared.clock import utc_now
@@ -27,11 +28,14 @@ def main() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         worst = next(iter(reports))
         # No default of its own: a chosen name stays in the URL, whichever source is the worst by then.
-        chosen = st.selectbox(
-            "Source", list(reports), index=None, placeholder=f"{worst}, the worst", key="source", bind="query-params"
-        )
+        hint = f"{worst}, the worst" if len(reports) > 1 else worst
+        chosen = choose("Source", list(reports), what="source", key="source", index=None, placeholder=hint)
         days = st.segmented_control("Days", WINDOWS, default=90, required=True, key="days", bind="query-params") or 90
-    show(reports[chosen or worst], title, int(days))
+    if not chosen.exists:
+        with title:
+            finding.page_title("One source", "Nothing to show: no such source is configured")
+        return
+    show(reports[chosen.name or worst], title, int(days))
 
 
 def show(report: SourceReport, title: st.delta_generator.DeltaGenerator, days: int) -> None:
