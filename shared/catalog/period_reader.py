@@ -75,25 +75,33 @@ class PeriodReader:
     ) -> Mapping[str, tuple[PastAttempt, ...]]:
         """Return backups and attempts that bear on a period, by source, oldest first."""
         tested = select(RESTORE_TEST.c.backup_id).where(RESTORE_TEST.c.started_at >= begins_at - _TESTED_BEFORE)
+        begun = CLEANUP_ACTION.c.state.in_([state.value for state in _BEGUN])
         bearing = or_(
             BACKUP.c.started_at >= begins_at - _BEFORE,
             BACKUP.c.status.in_([BackupStatus.COMPLETE.value, BackupStatus.EXPIRING.value]),
             BACKUP.c.id.in_(tested),
+            BACKUP.c.id.in_(select(CLEANUP_ACTION.c.backup_id).where(CLEANUP_ACTION.c.planned_at >= begins_at, begun)),
+            BACKUP.c.id.in_(
+                select(AUDIT_ENTRY.c.object).where(AUDIT_ENTRY.c.at >= begins_at, AUDIT_ENTRY.c.action == _GONE)
+            ),
         )
         names = ("id", "source", "kind", "status", "started_at", "recovery_point_at", "finished_at", "damaged_at")
         query = select(*(BACKUP.c[name] for name in (*names, "error_message")))
         query = query.where(BACKUP.c.started_at < until, bearing, *_only(BACKUP.c.source, source))
-        gone = {**self._expired(source), **self.vanished(until)}
+        # Also what went after the period: within it, it was there.
+        gone = {**self._expired(source), **self.vanished()}
         found: dict[str, list[PastAttempt]] = defaultdict(list)
         with self._database.reading() as connection:
             for row in connection.execute(query.order_by(BACKUP.c.started_at, BACKUP.c.id)).mappings():
                 found[row["source"]].append(_attempt(row, gone.get(row["id"])))
         return {name: tuple(attempts) for name, attempts in found.items()}
 
-    def vanished(self, until: datetime) -> Mapping[str, datetime]:
+    def vanished(self, until: datetime | None = None) -> Mapping[str, datetime]:
         """Return the backups that were found gone although nothing had expired them, and when that was noticed."""
         query = select(AUDIT_ENTRY.c.object, func.min(AUDIT_ENTRY.c.at).label("at"))
-        query = query.where(AUDIT_ENTRY.c.action == _GONE, AUDIT_ENTRY.c.at < until).group_by(AUDIT_ENTRY.c.object)
+        query = query.where(AUDIT_ENTRY.c.action == _GONE).group_by(AUDIT_ENTRY.c.object)
+        if until is not None:
+            query = query.where(AUDIT_ENTRY.c.at < until)
         with self._database.reading() as connection:
             return {row.object: row.at for row in connection.execute(query)}
 

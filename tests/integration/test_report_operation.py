@@ -118,11 +118,15 @@ def test_restore_tests_are_shown_as_expected_and_found(month: Catalog) -> None:
 
 
 def test_what_is_recorded_after_the_period_leaves_its_report_as_it_was(month: Catalog) -> None:
+    old = complete(month, make_manifest(at=october(1) - timedelta(days=150)))
     before = digests(make_report(month, request(), LATER))
 
     prove(month, make_id(october(29)), Outcome.FAILED, LATER)
     complete(month, make_manifest(at=LATER))
     month.place_hold(make_id(october(28)), owner="ada", reason="legal case 7", now=LATER)
+    month.mark_manifest_gone(make_id(october(20)), LATER)
+    month.mark_expiring(make_id(october(15)), "daily, limit 7 d", run=None, now=LATER)
+    month.mark_expiring(old.backup_id, "monthly, limit 100 d", run=None, now=LATER)
 
     assert digests(make_report(month, request(), LATER + timedelta(days=9))) == before
 
