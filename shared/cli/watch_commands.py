@@ -21,13 +21,14 @@ def watch(config: str | None, *, as_json: bool) -> int:
     with open_workspace(config) as workspace:
         document = workspace.watch(workspace.firing_reasons()).document()
     emit(document, _watch_lines(document), as_json=as_json)
-    return 1 if any(item["state"] == "failed" for item in document["deliveries"]) else 0
+    return 1 if document["own_reasons"] or any(item["state"] == "failed" for item in document["deliveries"]) else 0
 
 
 def _watch_lines(document: dict[str, Any]) -> list[str]:
     counts = document["sources"]
     shown = ", ".join(f"{number} {colour}" for colour, number in counts.items() if number)
     lines = [counted(sum(counts.values()), "source") + (f": {shown}" if shown else "")]
+    lines += [f"  {printable(reason['sentence'])}" for reason in document["own_reasons"]]
     lines += [f"  run lost: {printable(run)}" for run in document["lost_runs"]]
     lines += [
         f"  {name_of(item['source'])}: {item['before'] or 'not watched'} -> {item['after'] or 'not watched'}"

@@ -9,6 +9,9 @@ from shared.units import format_instant
 CHANNEL_FAILED = "channel-failed"
 """Code of the reason that a failing channel gives."""
 
+DEAD_MANS_SWITCH = "dead-mans-switch"
+"""Code of the reason that a monitor elsewhere gives which is not pinged."""
+
 # What may mend itself is called broken when it has failed so often, for so long.
 _PATIENCE = timedelta(hours=1)
 _FAILURES = 3
@@ -49,4 +52,15 @@ def channel_reason(failures: ChannelFailures) -> Reason:
         sentence=f"Channel {failures.channel} has reached nobody since {since}: {failures.error}",
         action=f"Correct channels.{failures.channel} and prove it: `goldcopy notify-test {failures.channel}`.",
         since=failures.since,
+    )
+
+
+def switch_reason(problem: str) -> Reason:
+    """Say why a dead man's switch that hears nothing makes the system yellow."""
+    return Reason(
+        code=DEAD_MANS_SWITCH,
+        colour=Colour.YELLOW,
+        sentence=f"The dead man's switch cannot be used: {problem}",
+        action="Mend watch.dead_mans_switch, or what it refers to, where `goldcopy watch` runs; until then nobody hears"
+        " when the watch itself dies.",
     )

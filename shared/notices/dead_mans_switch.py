@@ -12,6 +12,8 @@ from threading import get_ident
 
 import httpx
 
+from shared.notices.failures import of_exception
+
 _LOG = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 5.0
 _LONGEST_MESSAGE = 10_000
@@ -50,18 +52,18 @@ class DeadMansSwitch:
 
     url: str = field(repr=False)
 
-    def ping(self, kind: Ping, message: str = "") -> bool:
-        """Tell the monitor; what it answers changes nothing here.
+    def ping(self, kind: Ping, message: str = "") -> str:
+        """Tell the monitor.
 
         Args:
             kind: What it is told.
             message: A few words for its log, without a secret.
 
         Returns:
-            Whether it took it.
+            Why it did not take it, without the address; empty when it did, and where there is none.
         """
         if not self.url:
-            return False
+            return ""
         try:
             address = httpx.URL(self.url)
             suffix = "" if kind is Ping.SUCCESS else f"/{kind.value}"
@@ -70,7 +72,22 @@ class DeadMansSwitch:
                 answer = httpx.post(target, content=message[:_LONGEST_MESSAGE].encode(), timeout=_TIMEOUT_SECONDS)
             answer.raise_for_status()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            # Only the class: the text of these errors holds the address.
-            _LOG.warning("the dead man's switch could not be reached (%s)", type(error).__name__)
-            return False
-        return True
+            problem = _problem(error)
+            _LOG.warning("the dead man's switch was not pinged: %s", problem)
+            return problem
+        return ""
+
+
+def _problem(error: Exception) -> str:
+    """Say what went wrong by the kind of the error, never by its text, which holds the address."""
+    match error:
+        case httpx.HTTPStatusError(response=answer):
+            more = ": redirects are not followed, is the URL right?" if answer.is_redirect else ""
+            more = more or (": is the URL right?" if answer.is_client_error else "")
+            return f"it answered {answer.status_code} {answer.reason_phrase}".rstrip() + more
+        case httpx.UnsupportedProtocol():
+            return "its URL must begin https://"
+        case httpx.InvalidURL():
+            return "its URL is not valid"
+        case _:
+            return of_exception("the monitor", error).error

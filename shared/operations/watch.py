@@ -15,7 +15,7 @@ from shared.catalog.watch_conversion import reason_documents
 from shared.catalog.watch_records import OutboxNotice, WatchRecord, WatchResult
 from shared.domain.calendar_notices import due_period, period_before
 from shared.domain.channel import Channel, DeliveryState
-from shared.domain.channel_health import CHANNEL_FAILED, ChannelFailures, channel_reason
+from shared.domain.channel_health import CHANNEL_FAILED, DEAD_MANS_SWITCH, ChannelFailures, channel_reason
 from shared.domain.cost import Prices
 from shared.domain.health import Health
 from shared.domain.health_reason import Colour, Reason, worst, worst_first
@@ -39,6 +39,7 @@ from shared.units import format_instant
 
 # Every lost try means that somebody else recorded something: with so many, something else is wrong.
 _TRIES = 50
+_OWN_CODES = (CHANNEL_FAILED, DEAD_MANS_SWITCH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class WatchPlace:
         send: Sends one notice to one channel, in bounded time.
         system_reasons: What is wrong with whoever fires schedules; None where nobody asked, then what was found last
             counts.
+        own_reasons: What is wrong with the watch itself, asked for each look.
         app_url: Where the app is reached; empty where there is none.
         digest: When the digest is told; None for never.
         canary: When every channel is proven; None for never.
@@ -68,6 +70,7 @@ class WatchPlace:
     read_healths: Callable[[datetime], Sequence[Health]]
     send: Send
     system_reasons: tuple[Reason, ...] | None = None
+    own_reasons: tuple[Reason, ...] = ()
     app_url: str = ""
     digest: Cron | None = None
     canary: Cron | None = None
@@ -86,6 +89,7 @@ class WatchReport:
         notices: Notices that it put into the outbox.
         sent: How every attempt to deliver ended, also of notices from before.
         lost_runs: Runs whose process was gone, in words.
+        own_reasons: What is wrong with the watch itself.
     """
 
     at: datetime
@@ -94,6 +98,7 @@ class WatchReport:
     notices: tuple[Notice, ...]
     sent: tuple[Sent, ...]
     lost_runs: tuple[str, ...]
+    own_reasons: tuple[Reason, ...] = ()
 
     @property
     def unheard(self) -> tuple[Notice, ...]:
@@ -119,6 +124,7 @@ class WatchReport:
                 for item in self.sent
             ],
             "lost_runs": list(self.lost_runs),
+            "own_reasons": reason_documents(self.own_reasons),
         }
 
 
@@ -158,6 +164,7 @@ def run_watch(place: WatchPlace, *, now: Callable[[], datetime]) -> WatchReport:
         notices=tuple(item.notice for item in result.outbox),
         sent=deliver_outbox(post),
         lost_runs=tuple(f"{run.operation} of {run.source or 'all sources'}" for run in lost),
+        own_reasons=place.own_reasons,
     )
 
 
@@ -230,18 +237,18 @@ class _Look:
         ]
 
     def _looks(self, broken: Iterable[ChannelFailures]) -> dict[str, Look]:
-        reasons = worst_first((*self._system_reasons(), *map(channel_reason, broken)))
+        reasons = worst_first((*self._system_reasons(), *self._place.own_reasons, *map(channel_reason, broken)))
         system = Look(colour=worst([*(reason.colour for reason in reasons), Colour.GREEN]), reasons=reasons)
         return {SYSTEM: system} | {
             item.source: Look(colour=item.colour, reasons=item.reasons) for item in self._healths
         }
 
     def _system_reasons(self) -> tuple[Reason, ...]:
-        """Return what is wrong with the system besides its channels; where nobody asked, what was found last."""
+        """Return what is wrong with whoever fires schedules; where nobody asked, what was found last."""
         if self._place.system_reasons is not None:
             return self._place.system_reasons
         known = (item.reasons for item in self._record.incidents if item.source == SYSTEM and item.is_open)
-        return tuple(reason for reasons in known for reason in reasons if reason.code != CHANNEL_FAILED)
+        return tuple(reason for reasons in known for reason in reasons if reason.code not in _OWN_CODES)
 
     def _news(self, plan: WatchPlan) -> Iterable[OutboxNotice]:
         for group in plan.news:

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import entry_points
 from secrets import token_hex
@@ -16,8 +17,8 @@ from shared.domain.proof import Finding, Severity
 from shared.domain.reach import settle_reach
 from shared.domain.schedule import Cron
 from shared.domain.watch_texts import incident_line
-from shared.errors import ConfigInvalid, GoldcopyError
-from shared.notices.dead_mans_switch import DeadMansSwitch, Ping
+from shared.errors import GoldcopyError
+from shared.notices.dead_mans_switch import Ping
 from shared.notices.delivery import deliver
 from shared.operations.acknowledging import incident_document
 from shared.operations.facts_reading import REPOSITORY
@@ -25,8 +26,10 @@ from shared.operations.notice_delivery import ATTEMPT_SECONDS
 from shared.operations.reach import probe_repository
 from shared.operations.status import read_status
 from shared.operations.watch import WatchPlace, WatchReport, run_watch
+from shared.units import counted
 from shared.wiring.channels import Ask, open_channels
 from shared.wiring.parts import Parts
+from shared.wiring.switch import Switch, dead_mans_switch
 
 WATCHING_ENTRY_POINT = "goldcopy.watching"
 
@@ -55,30 +58,21 @@ def watch(parts: Parts, system_reasons: Sequence[Reason] | None, now: Callable[[
     Raises:
         CatalogProblem: The catalog cannot be used; the monitor elsewhere is told.
     """
-    switch = dead_mans_switch(parts)
-    switch.ping(Ping.START)
+    switch = Switch(parts)
     try:
-        report = run_watch(_place(parts, system_reasons), now=now)
+        place = replace(_place(parts, system_reasons), own_reasons=switch.begin())
+        report = run_watch(place, now=now)
     except GoldcopyError as error:
-        switch.ping(Ping.FAIL, str(error))
+        switch.fail(str(error))
         raise
     except BaseException as error:
-        switch.ping(Ping.FAIL, f"unexpected {type(error).__name__}")
+        switch.fail(f"unexpected {type(error).__name__}")
         raise
     unheard = report.unheard
     words = [f"nobody could be told: {notice.title}" for notice in unheard]
-    switch.ping(Ping.FAIL if unheard else Ping.SUCCESS, "\n".join(words) or f"{len(report.healths)} sources")
+    told = "\n".join(words) or counted(len(report.healths), "source")
+    switch.end(Ping.FAIL if unheard else Ping.SUCCESS, told, now())
     return report
-
-
-def dead_mans_switch(parts: Parts) -> DeadMansSwitch:
-    """Return the monitor elsewhere; without a URL it does nothing.
-
-    Raises:
-        ConfigInvalid: What its URL refers to is missing.
-    """
-    given = parts.config.file.watch.dead_mans_switch
-    return DeadMansSwitch(parts.config.references.text(given, key="watch.dead_mans_switch") if given else "")
 
 
 def check_dead_mans_switch(parts: Parts, ask: Ask) -> list[Finding]:
@@ -98,9 +92,7 @@ def check_dead_mans_switch(parts: Parts, ask: Ask) -> list[Finding]:
 
 
 def _switch_words(parts: Parts) -> str:
-    url = dead_mans_switch(parts).url
-    if not url.startswith(("https://", "http://")):
-        raise ConfigInvalid("watch.dead_mans_switch is no http(s) URL", hint="Give the ping URL of the monitor.")
+    dead_mans_switch(parts)
     return "dead man's switch: configured; `goldcopy watch` pings it"
 
 

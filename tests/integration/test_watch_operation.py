@@ -10,6 +10,7 @@ from shared.catalog.engine import Catalog
 from shared.catalog.watch_records import WatchResult
 from shared.domain.backup import BackupKind
 from shared.domain.channel import Channel, DeliveryResult, DeliveryState
+from shared.domain.channel_health import switch_reason
 from shared.domain.cost import Prices, format_money
 from shared.domain.escalation import Escalation
 from shared.domain.health import Health
@@ -150,6 +151,17 @@ def test_channel_that_refuses_turns_the_system_yellow_and_is_told_through_the_ot
     scene.codes["app"] = ()
     scene.watch()
     assert [notice.source for notice in scene.watch().notices] == [""], "the channel works again"
+
+
+def test_what_is_wrong_with_the_watch_itself_is_told_once_and_over_when_it_is(scene: WatchScene) -> None:
+    scene.watch()
+    scene.change(own_reasons=(switch_reason("it answered 404 Not Found"),))
+    [notice] = scene.watch().notices
+    assert "404 Not Found" in f"{notice.title} {notice.findings}"
+    assert scene.watch().notices == ()
+    scene.change(own_reasons=(), system_reasons=None)
+    [over] = scene.watch().notices
+    assert over.event is NoticeEvent.RECOVERED
 
 
 def test_critical_notice_that_its_channel_refuses_takes_the_other_ways(scene: WatchScene) -> None:
