@@ -33,18 +33,33 @@ _BEGUN = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptsRow:
+    """How attempts to back up ended when they ended; that a backup was damaged or removed later changes nothing.
+
+    Attributes:
+        completed_at: When the newest one ended that completed.
+        failing_since: When the first one began that failed after it.
+    """
+
+    completed_at: datetime | None = None
+    failing_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealthRows:
     """What the catalog knows now; everything by source except `reaches`, which is by what was asked.
 
     Attributes:
         first_backups: When the first backup or attempt of each source began, expired ones included.
         last_started: When the newest attempt of each kind began, since the instant that was asked for.
+        attempts: What became of the attempts of each source, as they happened.
         tests: Restore tests that ended since the instant that was asked for, newest first, without their phases.
     """
 
     statuses: Mapping[str, SourceStatusRow]
     first_backups: Mapping[str, datetime]
     last_started: Mapping[str, Mapping[BackupKind, datetime]]
+    attempts: Mapping[str, AttemptsRow]
     damaged: Mapping[str, tuple[DamagedBackup, ...]]
     running: Mapping[str, tuple[RunningRun, ...]]
     tests: Mapping[str, tuple[RestoreTestFact, ...]]
@@ -82,6 +97,7 @@ class HealthReader:
                 statuses=statuses,
                 first_backups=_first_backups(connection),
                 last_started=_last_started(connection, started_since),
+                attempts=_attempts(connection),
                 damaged=_damaged(connection, [name for name, row in statuses.items() if row.damaged_count]),
                 running=_running(connection),
                 tests=_tests(connection, tested_since),
@@ -162,6 +178,29 @@ def _first_backups(connection: Connection) -> dict[str, datetime]:
     first = select(func.min(BACKUP.c.started_at)).where(BACKUP.c.source == SOURCE.c.name).scalar_subquery()
     rows = connection.execute(select(SOURCE.c.name, first.label("at")))
     return {row.name: row.at for row in rows if row.at is not None}
+
+
+def _attempts(connection: Connection) -> dict[str, AttemptsRow]:
+    # Again looks into the index per source; the newest attempts are enough nearly always.
+    done, failed = BACKUP.alias("done"), BACKUP.alias("failed")
+    completed = (done.c.source == SOURCE.c.name, done.c.status.in_(_WERE_COMPLETE))
+    newest_first = (done.c.started_at.desc(), done.c.id.desc())
+    began, ended = (
+        select(column).where(*completed).order_by(*newest_first).limit(1).correlate(SOURCE).scalar_subquery()
+        for column in (done.c.started_at, done.c.finished_at)
+    )
+    first_failed = (
+        select(func.min(failed.c.started_at))
+        .where(
+            failed.c.source == SOURCE.c.name,
+            failed.c.status == BackupStatus.FAILED.value,
+            began.is_(None) | (failed.c.started_at > began),
+        )
+        .correlate(SOURCE)
+        .scalar_subquery()
+    )
+    rows = connection.execute(select(SOURCE.c.name, ended.label("completed_at"), first_failed.label("failing_since")))
+    return {row.name: AttemptsRow(completed_at=row.completed_at, failing_since=row.failing_since) for row in rows}
 
 
 def _last_started(connection: Connection, since: datetime) -> dict[str, dict[BackupKind, datetime]]:

@@ -70,7 +70,7 @@ def source_status_values(connection: Connection, source: str, now: datetime) -> 
     complete = _newest_good(connection, source, proven=False)
     values: dict[str, Any] = {"source": source, "updated_at": now}
     values |= _newest_values(complete, _newest_good(connection, source, proven=True))
-    values |= _attempt_values(connection, source, complete)
+    values |= _attempt_values(connection, source)
     values |= _test_values(connection, source)
     values |= _verification_values(connection, source)
     return values | _count_values(connection, source)
@@ -150,10 +150,12 @@ def _newest_values(complete: AnyRow | None, proven: AnyRow | None) -> dict[str, 
     }
 
 
-def _attempt_values(connection: Connection, source: str, complete: AnyRow | None) -> dict[str, Any]:
+def _attempt_values(connection: Connection, source: str) -> dict[str, Any]:
+    # Damage found later takes nothing back: an attempt that completed did complete.
+    completed = _newest_attempt(connection, source, *_SUCCEEDED)
     running = _newest_attempt(connection, source, BackupStatus.RUNNING)
     failed = _newest_attempt(connection, source, BackupStatus.FAILED)
-    since = [BACKUP.c.started_at > complete.started_at] if complete else []
+    since = [BACKUP.c.started_at > completed.started_at] if completed else []
     failures = select(func.count()).where(
         BACKUP.c.source == source, BACKUP.c.status == BackupStatus.FAILED.value, *since
     )
@@ -168,10 +170,10 @@ def _attempt_values(connection: Connection, source: str, complete: AnyRow | None
     }
 
 
-def _newest_attempt(connection: Connection, source: str, status: BackupStatus) -> AnyRow | None:
+def _newest_attempt(connection: Connection, source: str, *statuses: BackupStatus) -> AnyRow | None:
     return connection.execute(
         select(BACKUP)
-        .where(BACKUP.c.source == source, BACKUP.c.status == status.value)
+        .where(BACKUP.c.source == source, BACKUP.c.status.in_([status.value for status in statuses]))
         .order_by(BACKUP.c.started_at.desc(), BACKUP.c.id.desc())
         .limit(1)
     ).one_or_none()

@@ -90,7 +90,7 @@ def judge_failures(source: Source, facts: SourceFacts, now: datetime) -> Iterato
         colour=Colour.YELLOW,
         sentence=f"{what} failed{f', most recently at {format_minute(failed.at)}' if failed else ''}{why}",
         action=f"Mend the cause (`goldcopy check {source.name}`), then `goldcopy backup {source.name}`",
-        since=failed.at if failed else None,
+        since=facts.failing_since or (failed.at if failed else None),
     )
 
 

@@ -87,8 +87,8 @@ def _last_word(facts: SourceFacts, asked: Reachability | None, codes: set[int]) 
     words = [asked] if asked is not None else []
     if failed is not None and facts.failures_since_complete > 0 and failed.code in codes:
         words.append(Reachability(is_reachable=False, asked_at=failed.at, message=failed.message))
-    if facts.newest is not None and facts.newest.finished_at is not None:
-        words.append(Reachability(is_reachable=True, asked_at=facts.newest.finished_at))
+    if facts.last_completed_at is not None:
+        words.append(Reachability(is_reachable=True, asked_at=facts.last_completed_at))
     return max(words, key=lambda word: word.asked_at, default=None)
 
 

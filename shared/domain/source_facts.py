@@ -126,7 +126,10 @@ class SourceFacts:
         proven: The newest proven one.
         damaged: Complete backups known to be damaged, newest first.
         last_started: When the newest attempt of each kind began, as far back as the schedule asks.
-        failures_since_complete: Failed attempts that began after the newest complete backup.
+        last_completed_at: When the newest attempt ended that completed. That its backup was damaged or removed later
+            changes nothing: it did reach the server and the repository.
+        failures_since_complete: Failed attempts that began after that one.
+        failing_since: When the first of these began.
         last_failure: The last failed attempt.
         running: Runs that have not ended.
         tests: Restore tests that ended within 400 days, newest first, whatever their outcome.
@@ -146,7 +149,9 @@ class SourceFacts:
     proven: ProvenPoint | None = None
     damaged: tuple[DamagedBackup, ...] = ()
     last_started: Mapping[BackupKind, datetime] = field(default_factory=dict)
+    last_completed_at: datetime | None = None
     failures_since_complete: int = 0
+    failing_since: datetime | None = None
     last_failure: FailedAttempt | None = None
     running: tuple[RunningRun, ...] = ()
     tests: tuple[RestoreTestFact, ...] = ()

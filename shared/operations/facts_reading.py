@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.catalog.engine import Catalog
-from shared.catalog.health_reader import HealthRows
+from shared.catalog.health_reader import AttemptsRow, HealthRows
 from shared.catalog.records import SourceStatusRow
 from shared.domain.health_backup_rules import expected_before
 from shared.domain.proof import Outcome, Severity
@@ -93,6 +93,7 @@ def _facts(
     now: datetime,
 ) -> SourceFacts:
     status = rows.statuses.get(name) or SourceStatusRow(source=name)
+    attempts = rows.attempts.get(name) or AttemptsRow()
     tests = rows.tests.get(name, ())
     last = tests[0] if tests else _remembered_test(status)
     decisive = next((test for test in tests if test.outcome is not Outcome.NOT_MEASURED), None)
@@ -105,7 +106,9 @@ def _facts(
         proven=_proven(status),
         damaged=rows.damaged.get(name, ()),
         last_started=rows.last_started.get(name, {}),
+        last_completed_at=attempts.completed_at,
         failures_since_complete=status.failures_since_complete,
+        failing_since=attempts.failing_since,
         last_failure=_last_failure(status),
         running=rows.running.get(name, ()),
         tests=tests,

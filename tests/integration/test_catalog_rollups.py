@@ -144,6 +144,7 @@ def expected_status(catalog: Catalog, source: str) -> SourceStatusRow:
     proven = max((row for row in good if row.proven_at), key=_recovery_point, default=None)
     failures = [row for row in rows if row.status is BackupStatus.FAILED]
     failed = failures[0] if failures else None
+    came_through = max((row.started_at for row in rows if row.status in SUCCEEDED), default=None)
     tests = catalog.restore_tests(source)
     passed = next((test for test in tests if test.outcome is Outcome.PASSED), None)
     verified = next(iter(catalog.verifications(source)), None)
@@ -163,7 +164,7 @@ def expected_status(catalog: Catalog, source: str) -> SourceStatusRow:
         last_failure_at=failed.started_at if failed else None,
         last_failure_code=failed.error_code if failed else None,
         last_failure_message=failed.error_message if failed else "",
-        failures_since_complete=sum(newest is None or row.started_at > newest.started_at for row in failures),
+        failures_since_complete=sum(came_through is None or row.started_at > came_through for row in failures),
         last_test_id=tests[0].id if tests else "",
         last_test_at=tests[0].finished_at if tests else None,
         last_test_outcome=tests[0].outcome if tests else None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from shared.domain.health import Colour, evaluate
 from shared.domain.proof import Outcome
 from shared.domain.source import Source
 from shared.domain.source_facts import Reachability, SourceFacts
-from shared.errors import CatalogRefused, SourceUnreachable, StoreUnreachable
+from shared.errors import CatalogRefused, GoldcopyError, SourceUnreachable, StoreUnreachable
 from shared.operations.exposure_history import read_exposure_history
 from shared.operations.facts_reading import REPOSITORY, provider_of, read_facts
 from shared.operations.status import read_status
@@ -81,6 +81,46 @@ def test_a_damaged_newest_backup_counts_as_none(catalog: Catalog) -> None:
     [damaged] = facts.damaged
     assert damaged.damaged_at == NOW - H
     assert {"backup-damaged", "backup-overdue"} <= {reason.code for reason in evaluate(APP, facts, NOW).reasons}
+
+
+def fail(catalog: Catalog, at: datetime, suffix: str, error: GoldcopyError) -> None:
+    failed = make_id(at, suffix=suffix)
+    catalog.backup_started(backup_id=failed, source="app", kind=BackupKind.DAILY, reason="", now=at)
+    catalog.backup_failed(failed, error, at)
+
+
+def test_damage_does_not_bring_a_finished_outage_back(catalog: Catalog) -> None:
+    complete(catalog, make_manifest(at=NOW - 30 * H, objects=(make_object("old"),)))
+    for hours, suffix in ((6, "bbbb"), (5, "cccc")):
+        fail(catalog, NOW - hours * H, suffix, SourceUnreachable("connection refused", hint="Look."))
+    bad = make_object("bad")
+    reached = complete(catalog, make_manifest(at=NOW - 4 * H, suffix="aaaa", objects=(bad,)))
+    gone = Reachability(is_reachable=False, asked_at=NOW - 5 * H, since=NOW - 5 * H)
+    told = {"provider-outage", "last-run-failed", "repository-unreachable"}
+    assert told.isdisjoint(reason.code for reason in evaluate(APP, facts_of(catalog, repository=gone), NOW).reasons)
+
+    catalog.mark_object_damaged(bad.key, "changed", NOW - H)
+    facts = facts_of(catalog, repository=gone)
+    assert facts.newest is not None
+    assert facts.newest.recovery_point_at == NOW - 30 * H + timedelta(seconds=1)
+    assert (facts.failures_since_complete, facts.failing_since) == (0, None)
+    assert facts.last_completed_at == reached.finished_at
+    codes = {reason.code for reason in evaluate(APP, facts, NOW).reasons}
+    assert "backup-damaged" in codes
+    assert told.isdisjoint(codes)
+
+
+def test_failures_are_known_since_the_first_of_them(catalog: Catalog) -> None:
+    fail(catalog, NOW - 9 * H, "aaaa", SourceUnreachable("no", hint="Look."))
+    assert facts_of(catalog).failing_since == NOW - 9 * H
+    complete(catalog, make_manifest(at=NOW - 8 * H, suffix="bbbb"))
+    assert facts_of(catalog).failing_since is None
+    for hours, suffix in ((3, "cccc"), (2, "dddd")):
+        fail(catalog, NOW - hours * H, suffix, SourceUnreachable("connection refused", hint="Look."))
+    facts = facts_of(catalog)
+    assert (facts.failures_since_complete, facts.failing_since) == (2, NOW - 3 * H)
+    [reason] = [reason for reason in evaluate(APP, facts, NOW).reasons if reason.code == "last-run-failed"]
+    assert reason.since == NOW - 3 * H
 
 
 def test_what_was_asked_now_counts_before_what_was_recorded(catalog: Catalog) -> None:

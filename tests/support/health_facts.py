@@ -53,6 +53,7 @@ def good_facts(**changes: Any) -> SourceFacts:
         read_at=NOW,
         first_backup_at=NOW - timedelta(days=200),
         newest=restore_point(),
+        last_completed_at=restore_point().finished_at,
         proven=ProvenPoint(
             backup_id=test.backup_id, recovery_point_at=TEST_NIGHT - timedelta(hours=2), tested_at=test.finished_at
         ),

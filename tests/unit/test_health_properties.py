@@ -102,6 +102,7 @@ def facts(draw: st.DrawFn) -> SourceFacts:
         newest=newest,
         proven=ProvenPoint(backup_id="p", recovery_point_at=proven_at, tested_at=proven_at) if proven_at else None,
         last_started=draw(st.dictionaries(st.sampled_from(list(BackupKind)), PAST)),
+        last_completed_at=newest.finished_at if newest else None,
         failures_since_complete=draw(st.integers(0, 2)),
         tests=tuple(tests),
         last_test=tests[0] if tests else None,
