@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
+from socket import inet_aton
 from urllib.parse import urlsplit
 
 from shared.config.load import Config
@@ -17,6 +18,8 @@ from shared.operations.report import ReportRequest, ReportResult, make_report, s
 from shared.wiring.parts import Parts
 
 LAST_MONTH = "last-month"
+# Names that this machine or its own network answers to.
+_NAMES_OF_HERE = (".localhost", ".localdomain", ".local", ".internal", ".lan", ".home.arpa")
 
 
 def write_report(parts: Parts, period: str, source: str | None, to: str | None, now: datetime) -> ReportResult:
@@ -88,18 +91,29 @@ def repository_fact(config: Config) -> RepositoryFact:
     if not section.url.startswith("s3://"):
         place = section.url if section.url.startswith("file://") else "the configured repository"
         return RepositoryFact(place=place, is_elsewhere=None, recipients=recipients)
-    endpoint = section.endpoint_url or ""
+    endpoint = section.endpoint_url or _endpoint_of_environment(config.references.environment)
     host = urlsplit(endpoint).hostname if "://" in endpoint else None
     if endpoint and host is None:  # a reference, whose value may not be here
         return RepositoryFact(place=section.url, is_elsewhere=None, recipients=recipients)
     place = f"{section.url} at {host}" if host else section.url
-    return RepositoryFact(place=place, is_elsewhere=None if _is_here(host) else True, recipients=recipients)
+    return RepositoryFact(place=place, is_elsewhere=True if _is_elsewhere(host) else None, recipients=recipients)
 
 
-def _is_here(host: str | None) -> bool:
+def _endpoint_of_environment(environment: Mapping[str, str]) -> str:
+    """Return the endpoint that the S3 client takes from the environment where the configuration names none."""
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    return next((environment[name] for name in names if environment.get(name)), "")
+
+
+def _is_elsewhere(host: str | None) -> bool:
+    """Say whether a store is certainly on another machine; None stands for Amazon's own."""
     if host is None:
-        return False
+        return True
+    name = host.rstrip(".").lower()
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or "." not in host
+        # Also `127.1` and `0x7f000001`, which resolvers take for addresses.
+        address = ip_address(inet_aton(name)) if ":" not in name else ip_address(name)
+    except (OSError, ValueError):
+        return "." in name and not name.endswith(_NAMES_OF_HERE)
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return mapped.is_global
