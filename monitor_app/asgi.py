@@ -22,6 +22,8 @@ from shared.config.model import AppSection
 from shared.errors import ConfigInvalid, GoldcopyError
 
 FOLDER = Path(__file__).parent
+# Of one message to or from a browser, whoever sits at it; the largest page is a few megabytes.
+MOST_MESSAGE_MEGABYTES = 20
 
 
 def serve(site: Site, *, host: str, port: int) -> None:
@@ -41,6 +43,7 @@ def serve(site: Site, *, host: str, port: int) -> None:
             "server.headless": True,
             "server.fileWatcherType": "none",
             "server.enableAgentApi": False,
+            "server.maxMessageSize": MOST_MESSAGE_MEGABYTES,
             "server.allowedHosts": allowed_hosts(settings, host),
             "browser.gatherUsageStats": False,
         }
@@ -72,8 +75,14 @@ def refuse_to_be_open(settings: AppSection, host: str) -> None:
     """Make sure that whoever can reach the app from outside has to sign in.
 
     Raises:
-        ConfigInvalid: They would not have to.
+        ConfigInvalid: They would not have to, or it is not said where to listen.
     """
+    if not host.strip():
+        # The operating system takes an empty address for all of them.
+        raise ConfigInvalid(
+            "app.host is empty, so there is no address to listen on",
+            hint='Write [app] host = "127.0.0.1", or leave it out.',
+        )
     outside = [
         name for name in (host, *settings.allowed_hosts, _public_name(settings)) if name and not is_loopback(name)
     ]
@@ -93,7 +102,7 @@ def allowed_hosts(settings: AppSection, host: str) -> list[str]:
     """Return the names under which the app may be asked for: those of this machine, and what the configuration says."""
     bound = [] if host in {"0.0.0.0", "::"} else [host]  # noqa: S104 - compared, not bound
     public = _public_name(settings)
-    return sorted({*LOOPBACK_NAMES, *bound, *settings.allowed_hosts, *([public] if public else [])})
+    return sorted(name for name in {*LOOPBACK_NAMES, *bound, *settings.allowed_hosts, public} if name)
 
 
 def _public_name(settings: AppSection) -> str:

@@ -10,15 +10,22 @@ import pwd
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
 
 from monitor_app import site
 from shared.clock import utc_now
+from shared.config.model import SignInSection
 from shared.domain.person import Person, Role
 from shared.errors import NotAllowed
+
+_CLOCKS_DIFFER_SECONDS = 300
+_UNVERIFIED = (
+    "Ask who runs your sign-in to send email and email_verified. Where it never says email_verified, and every address "
+    "of it is known to be right, who runs this app may set trust_unverified_email = true in [app.sign_in]."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,22 +48,26 @@ def current_user() -> Person | Gate:
     claims = dict(st.user.to_dict())
     if not claims.get("is_logged_in"):
         return Gate(title="Sign in to see the backups", sentence="Your organisation's sign-in page opens next.")
-    return admit(claims, session_age=settings.session_age, now=utc_now())
+    return admit(claims, settings, now=utc_now())
 
 
-def admit(claims: Mapping[str, Any], *, session_age: timedelta, now: datetime) -> Person | Gate:
+def admit(claims: Mapping[str, Any], settings: SignInSection, *, now: datetime) -> Person | Gate:
     """Judge what a provider says of somebody.
 
     Args:
         claims: Of the identity token.
-        session_age: How long a sign-in lasts.
+        settings: Say how long a sign-in lasts, and what to make of a provider that vouches for nothing.
         now: Aware instant.
+
+    Raises:
+        CatalogProblem: The catalog, which knows the roles, cannot be read.
     """
-    name = person_name(claims)
+    name = person_name(claims, trust_unverified=settings.trust_unverified_email)
     if not name:
-        return Gate(title="Your sign-in names no verified address", sentence="Ask who runs your sign-in to send one.")
+        return Gate(title="Your sign-in names no verified address", sentence=_UNVERIFIED)
     issued = claims.get("iat")
-    if not isinstance(issued, int | float) or datetime.fromtimestamp(issued, UTC) + session_age < now:
+    age_seconds = now.timestamp() - issued if isinstance(issued, int | float) else float("nan")
+    if not -_CLOCKS_DIFFER_SECONDS <= age_seconds <= settings.session_age.total_seconds():
         return Gate(title="Your session is over", sentence="Sign in again to go on.")
     role = site.current().catalog().role_of(name)
     if role is None:
@@ -65,12 +76,17 @@ def admit(claims: Mapping[str, Any], *, session_age: timedelta, now: datetime) -
     return Person(name=name, role=role)
 
 
-def person_name(claims: Mapping[str, Any]) -> str:
-    """Return the address that a provider vouches for, in lower case; empty where it does not."""
+def person_name(claims: Mapping[str, Any], *, trust_unverified: bool = False) -> str:
+    """Return the address that a provider vouches for, in lower case; empty where it does not.
+
+    Args:
+        claims: Of the identity token.
+        trust_unverified: Take a provider that says nothing for one that vouches; a no stays a no.
+    """
     address = claims.get("email")
-    if not isinstance(address, str) or claims.get("email_verified") in (False, "false"):
-        return ""
-    return address.strip().lower()
+    vouched = claims.get("email_verified", trust_unverified)
+    is_vouched = vouched is True or (isinstance(vouched, str) and vouched.lower() == "true")
+    return address.strip().lower() if isinstance(address, str) and is_vouched else ""
 
 
 def require(role: Role) -> Person:

@@ -8,8 +8,11 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-# Streamlit's own numbers (names of functions, cache hits) and its interface for programs are nobody's business.
-_CLOSED = ("/_stcore/metrics", "/_stcore/agent", "/st-metrics")
+# Streamlit keeps in memory whatever anybody uploads, tells its own numbers, and runs the script to see whether it can:
+# of its own addresses only those are open which its page needs.
+_INSIDE = "/_stcore/"
+_NEEDED = frozenset(f"{_INSIDE}{name}" for name in ("health", "host-config", "stream"))
+_CLOSED = ("/st-metrics", "/component/", "/app/static/")
 
 # As strict as Streamlit can live with: its page holds inline scripts and styles, and Plotly compiles functions.
 _SOURCES = {
@@ -51,6 +54,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _is_closed(path: str) -> bool:
+    return path.startswith(_CLOSED) or (path.startswith(_INSIDE) and path not in _NEEDED)
+
+
 def host_name(header: str) -> str:
     """Return the name in a Host header, without its port, in lower case."""
     text = header.strip().lower()
@@ -80,7 +87,7 @@ class Guard:
             return
         if not self._is_ours(Headers(scope=scope).get("host", "")):
             await self._refuse(scope, receive, send, 421, "This name is not served here; see allowed_hosts in [app].\n")
-        elif str(scope.get("path", "")).startswith(_CLOSED):
+        elif _is_closed(str(scope.get("path", ""))):
             await self._refuse(scope, receive, send, 404, "Not found\n")
         else:
             await self._app(scope, receive, self._with_headers(send))

@@ -244,6 +244,7 @@ class SignInSection(Section):
     client_secret: str
     cookie_secret: str
     session_age: Duration = timedelta(hours=12)
+    trust_unverified_email: bool = False
 
 
 class AppSection(Section):

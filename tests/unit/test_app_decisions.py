@@ -1,12 +1,10 @@
 """What the app decides without a browser: age of the facts, host names, roles, limits, archives, sentences."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from monitor_app.asgi import allowed_hosts, refuse_to_be_open
-from monitor_app.auth import person_name
 from monitor_app.components.backups import history_finding
 from monitor_app.downloads import archive
 from monitor_app.freshness import LastSigns, judge
@@ -84,21 +82,6 @@ def test_roles_are_ordered() -> None:
     assert [Role.VIEWER.may(role) for role in Role] == [True, False, False]
     assert [Role.OPERATOR.may(role) for role in Role] == [True, True, False]
     assert [Role.ADMIN.may(role) for role in Role] == [True, True, True]
-
-
-@pytest.mark.parametrize(
-    ("claims", "name"),
-    [
-        ({"email": "Vera@Example.com "}, "vera@example.com"),
-        ({"email": "vera@example.com", "email_verified": True}, "vera@example.com"),
-        ({"email": "vera@example.com", "email_verified": False}, ""),
-        ({"email": "vera@example.com", "email_verified": "false"}, ""),
-        ({"email": ["vera@example.com"]}, ""),
-        ({"name": "Vera"}, ""),
-    ],
-)
-def test_only_a_verified_address_names_a_person(claims: dict[str, Any], name: str) -> None:
-    assert person_name(claims) == name
 
 
 def test_rate_limit_slides_and_counts_everybody_alone() -> None:
