@@ -73,13 +73,15 @@ def _back_up() -> None:
 def _restore_test(backup_id: str) -> None:
     st.text(f"{backup_id} is restored to a throwaway server and compared with what the source held.")
     with st.form("restore-test", border=False):
+        _reason_input("restore-test-reason")
         submitted = st.form_submit_button("Run it", type="primary", on_click=_test, args=(backup_id,))
     if submitted:
         st.rerun()
 
 
 def _test(backup_id: str) -> None:
-    clicks.run(("test", backup_id), Role.OPERATOR, partial(backups.run_restore_test, subject=backup_id))
+    command = partial(backups.run_restore_test, subject=backup_id, reason=_value("restore-test-reason"))
+    clicks.run(("test", backup_id), Role.OPERATOR, command)
 
 
 @st.dialog("Hold this backup", icon=":material/lock:")

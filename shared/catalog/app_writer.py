@@ -40,7 +40,7 @@ class AppWriter:
                 now=now,
             )
 
-    def add_api_key(self, name: str, sha256: str, role: Role, *, now: datetime) -> None:
+    def add_api_key(self, name: str, sha256: str, role: Role, *, now: datetime, reason: str = "") -> None:
         """Record a key for programs by its digest.
 
         Raises:
@@ -52,10 +52,16 @@ class AppWriter:
                 raise UsageProblem(f"there is a key {name!r} already", hint="Choose another name.")
             connection.execute(insert(API_KEY).values(**values))
             append_entry(
-                connection, actor=self._actor, action="key.add", object_name=name, details={"role": role.value}, now=now
+                connection,
+                actor=self._actor,
+                action="key.add",
+                object_name=name,
+                reason=reason,
+                details={"role": role.value},
+                now=now,
             )
 
-    def revoke_api_key(self, name: str, *, now: datetime) -> None:
+    def revoke_api_key(self, name: str, *, now: datetime, reason: str = "") -> None:
         """End a key.
 
         Raises:
@@ -69,7 +75,7 @@ class AppWriter:
             )
             if changed.rowcount != 1:
                 raise UsageProblem(f"there is no key {name!r} in force", hint="List them: goldcopy keys list")
-            append_entry(connection, actor=self._actor, action="key.revoke", object_name=name, now=now)
+            append_entry(connection, actor=self._actor, action="key.revoke", object_name=name, reason=reason, now=now)
 
     def begin_command(
         self,

@@ -6,6 +6,9 @@ from shared.cli.output import emit, json_option, table
 from shared.domain.person import Role
 
 _role_option = click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+_reason_option = click.option(
+    "--reason", default="", help="Kept in the audit trail; reports count every change of access without one."
+)
 
 
 @click.group()
@@ -16,7 +19,7 @@ def people() -> None:
 @people.command("add")
 @click.argument("address")
 @_role_option
-@click.option("--reason", default="", help="Kept in the audit trail.")
+@_reason_option
 @json_option
 @click.pass_obj
 def add_person(config: str | None, address: str, role: str, reason: str, *, as_json: bool) -> None:
@@ -29,7 +32,7 @@ def add_person(config: str | None, address: str, role: str, reason: str, *, as_j
 
 @people.command("remove")
 @click.argument("address")
-@click.option("--reason", default="", help="Kept in the audit trail.")
+@_reason_option
 @json_option
 @click.pass_obj
 def remove_person(config: str | None, address: str, reason: str, *, as_json: bool) -> None:
@@ -63,25 +66,28 @@ def keys() -> None:
 @keys.command("add")
 @click.argument("name")
 @_role_option
+@_reason_option
 @json_option
 @click.pass_obj
-def add_key(config: str | None, name: str, role: str, *, as_json: bool) -> None:
+def add_key(config: str | None, name: str, role: str, reason: str, *, as_json: bool) -> None:
     """Make a key; it is shown now and never again."""
     from shared.wiring import people as wiring
 
-    document = wiring.add_key(config, name, Role(role))
+    document = wiring.add_key(config, name, Role(role), reason=reason)
     emit(document, [document["key"]], as_json=as_json)
 
 
 @keys.command("revoke")
 @click.argument("name")
+@_reason_option
 @json_option
 @click.pass_obj
-def revoke_key(config: str | None, name: str, *, as_json: bool) -> None:
+def revoke_key(config: str | None, name: str, reason: str, *, as_json: bool) -> None:
     """End a key at once."""
     from shared.wiring import people as wiring
 
-    emit(wiring.revoke_key(config, name), [f"{name} opens nothing any more"], as_json=as_json)
+    document = wiring.revoke_key(config, name, reason=reason)
+    emit(document, [f"{name} opens nothing any more"], as_json=as_json)
 
 
 @keys.command("list")

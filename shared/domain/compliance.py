@@ -12,13 +12,12 @@ from shared.domain.compliance_facts import PastAction, PastIncident, PeriodFacts
 from shared.domain.compliance_sources import (
     CONTROLS,
     JudgeSource,
-    exposure_breaches,
     exposure_limit,
     exposure_over,
 )
 from shared.domain.compliance_whole import judge_whole
 from shared.domain.control import ControlResult, Judgement, Status, over_sources, plural, unmeasured
-from shared.domain.exposure import Segment
+from shared.domain.exposure import Segment, find_breaches
 from shared.domain.period import Period
 from shared.domain.proof import Outcome
 from shared.domain.source import Source
@@ -40,6 +39,7 @@ class SourceSummary:
         rpo, proven, rto: What was agreed; None where it is not configured any more.
         completed, failed: Backups in the judged time.
         worst_exposure, worst_proven: The oldest that the newest recovery point ever was; None where there was none.
+        is_exposure_judged, is_proof_judged: Whether there was one, or the first was due.
         breaches, proven_breaches: Times past the objective.
         tests_passed, tests_failed, tests_not_measured: Restore tests that ended in the judged time.
         slowest_recovery_seconds: Of these tests.
@@ -54,6 +54,8 @@ class SourceSummary:
     failed: int = 0
     worst_exposure: timedelta | None = None
     worst_proven: timedelta | None = None
+    is_exposure_judged: bool = False
+    is_proof_judged: bool = False
     breaches: int = 0
     proven_breaches: int = 0
     tests_passed: int = 0
@@ -181,6 +183,8 @@ def _summarise(record: SourceRecord, facts: PeriodFacts) -> SourceSummary:
     until = facts.until
     tests = [item for item in record.tests if begins_at <= item.finished_at < until]
     outcomes = [item.outcome for item in tests]
+    plain = exposure_over(record, policy, begins_at, until, proven=False) if policy else ()
+    proven = exposure_over(record, policy, begins_at, until, proven=True) if policy else ()
     recoveries = [item.recovery_time_seconds for item in tests if item.recovery_time_seconds is not None]
     return SourceSummary(
         name=record.name,
@@ -190,21 +194,17 @@ def _summarise(record: SourceRecord, facts: PeriodFacts) -> SourceSummary:
         rto=policy.objectives.rto if policy else None,
         completed=sum(1 for item in record.attempts if item.complete_at and begins_at <= item.complete_at < until),
         failed=sum(1 for item in record.attempts if item.failed_at and begins_at <= item.failed_at < until),
-        worst_exposure=_worst(exposure_over(record, policy, begins_at, until, proven=False)) if policy else None,
-        worst_proven=_worst(exposure_over(record, policy, begins_at, until, proven=True)) if policy else None,
-        breaches=_breaches(record, policy, begins_at, until, proven=False),
-        proven_breaches=_breaches(record, policy, begins_at, until, proven=True),
+        worst_exposure=_worst(plain),
+        worst_proven=_worst(proven),
+        is_exposure_judged=bool(plain),
+        is_proof_judged=bool(proven),
+        breaches=len(find_breaches(plain, exposure_limit(policy, proven=False))) if policy else 0,
+        proven_breaches=len(find_breaches(proven, exposure_limit(policy, proven=True))) if policy else 0,
         tests_passed=outcomes.count(Outcome.PASSED),
         tests_failed=outcomes.count(Outcome.FAILED),
         tests_not_measured=outcomes.count(Outcome.NOT_MEASURED),
         slowest_recovery_seconds=max(recoveries, default=None),
     )
-
-
-def _breaches(
-    record: SourceRecord, policy: Source | None, begins_at: datetime, until: datetime, *, proven: bool
-) -> int:
-    return len(exposure_breaches(record, policy, begins_at, until, proven=proven)) if policy else 0
 
 
 def _worst(segments: Sequence[Segment]) -> timedelta | None:

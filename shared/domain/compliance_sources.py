@@ -5,6 +5,7 @@ was agreed is the configuration of the day of the report.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby, pairwise
@@ -20,12 +21,9 @@ from shared.domain.control import (
     Judgement,
     judged,
     plural,
-    unmeasured,
 )
 from shared.domain.exposure import (
-    Breach,
     Segment,
-    Span,
     backup_spans,
     find_breaches,
     newest_over_time,
@@ -46,14 +44,18 @@ JudgeSource = Callable[[SourceRecord, Source, datetime, datetime], Judgement]
 def judge_scheduled(record: SourceRecord, policy: Source, begins_at: datetime, until: datetime) -> Judgement:
     """Ask whether the schedule made backups."""
     started = [item for item in _inside(record.attempts, begins_at, until) if item.kind in _SCHEDULED_KINDS]
-    evidence = (("scheduled backups begun", len(started)),)
+    completed = [item for item in started if item.complete_at and item.complete_at <= until]
+    evidence = (("scheduled backups begun", len(started)), ("scheduled backups completed", len(completed)))
     due = _firings(policy.schedule.daily, policy, begins_at, until - policy.schedule.grace)
-    if started:
-        return judged(evidence, ())
-    if not due:
-        return unmeasured(record.name, "no scheduled backup was due in the time that was judged", evidence)
-    message = f"no scheduled backup began, {plural(len(due), 'was', 'were')} due"
-    return judged(evidence, [Deviation(source=record.name, at=due[0], sentence=message)])
+    found = []
+    if due and not completed:
+        was_due = plural(len(due), "was", "were")
+        message = f"no scheduled backup began, {was_due} due"
+        if started:
+            message = f"no scheduled backup was completed, {len(started):,} began and {was_due} due"
+        found.append(Deviation(source=record.name, at=due[0], sentence=message))
+    nothing = "no scheduled backup was due in the time that was judged"
+    return judged(evidence, found, examined=len(completed), nothing=nothing, source=record.name)
 
 
 def judge_frequency(record: SourceRecord, policy: Source, begins_at: datetime, until: datetime) -> Judgement:
@@ -68,11 +70,11 @@ def judge_frequency(record: SourceRecord, policy: Source, begins_at: datetime, u
         ("backups that came", len(due) - len(missing)),
         ("failed attempts", len(failed)),
     )
-    if not due:
-        return unmeasured(record.name, "no backup was due in the time that was judged", evidence)
-    if (len(due) - len(missing)) / len(due) >= policy.objectives.success_rate:
-        return judged(evidence, ())
-    return judged(evidence, list(_missing(record.name, due, missing, failed)))
+    came = len(due) - len(missing)
+    is_met = came >= policy.objectives.success_rate * len(due)
+    found = [] if is_met else list(_missing(record.name, due, missing, failed))
+    nothing = "no backup was due in the time that was judged" if not due else "no backup came"
+    return judged(evidence, found, examined=came, nothing=nothing, source=record.name)
 
 
 def judge_retention(record: SourceRecord, policy: Source, begins_at: datetime, until: datetime) -> Judgement:
@@ -88,13 +90,12 @@ def judge_retention(record: SourceRecord, policy: Source, begins_at: datetime, u
             early.append(Deviation(source=record.name, object=item.backup_id, at=item.decided_at, sentence=sentence))
     kept = sum(1 for item in record.attempts if item.complete_at and (item.gone_at is None or item.gone_at > until))
     evidence = (("backups expired", len(expiries)), ("backups kept at the end", kept))
-    if not kept and not expiries:
-        return unmeasured(record.name, "there was no backup to be kept", evidence)
-    return judged(evidence, early)
+    nothing = "there was no backup to be kept"
+    return judged(evidence, early, examined=kept + len(expiries), nothing=nothing, source=record.name)
 
 
 def judge_removal(record: SourceRecord, policy: Source, begins_at: datetime, until: datetime) -> Judgement:
-    """Ask whether a backup vanished although retention had not let it go."""
+    """Ask whether a backup vanished although retention had not let it go; nobody knows where nothing was compared."""
     del policy
     gone = [
         Deviation(source=record.name, object=backup_id, at=at, sentence="was missing although nothing had expired it")
@@ -102,9 +103,13 @@ def judge_removal(record: SourceRecord, policy: Source, begins_at: datetime, unt
         if begins_at <= at < until
     ]
     complete = sum(1 for item in record.attempts if item.complete_at)
-    if not complete and not gone:
-        return unmeasured(record.name, "there was no backup that could have been removed")
-    return judged((("backups known", complete), ("backups that vanished", len(gone))), gone)
+    evidence = (("backups known", complete), ("backups that vanished", len(gone)))
+    looked = [item.finished_at for item in record.verifications] + [item.decided_at for item in record.expiries]
+    compared = sum(1 for at in looked if begins_at <= at < until)
+    nothing = "no verify run or cleanup compared the repository with the catalog in the period"
+    if not complete:
+        nothing = "there was no backup that could have been removed"
+    return judged(evidence, gone, examined=min(complete, compared), nothing=nothing, source=record.name)
 
 
 def judge_exposure(
@@ -112,14 +117,19 @@ def judge_exposure(
 ) -> Judgement:
     """Ask whether the newest recovery point was young enough at every instant.
 
-    A new source has as long as its objective for its first one.
+    A new source has as long as its objective for its first one. That time is no pass: nothing was there yet.
     """
-    breaches = exposure_breaches(record, policy, begins_at, until, proven=proven)
-    whole = (until - begins_at).total_seconds()
-    broken = sum(item.duration.total_seconds() for item in breaches)
-    minutes = round((whole - broken) / 60), round(whole / 60)
-    evidence = (("minutes within the objective", minutes[0]), ("minutes judged", minutes[1]))
+    segments = exposure_over(record, policy, begins_at, until, proven=proven)
     limit, word = exposure_limit(policy, proven=proven), "proven recovery point" if proven else "recovery point"
+    breaches = find_breaches(segments, limit)
+    whole = (until - begins_at).total_seconds()
+    looked = sum((item.ends_at - item.begins_at).total_seconds() for item in segments)
+    broken = sum(item.duration.total_seconds() for item in breaches)
+    evidence = (
+        ("minutes within the objective", round((looked - broken) / 60)),
+        ("minutes judged", round(looked / 60)),
+        ("minutes before the first was due", round((whole - looked) / 60)),
+    )
     found = []
     for item in breaches:
         if item.worst is None:
@@ -131,15 +141,15 @@ def judge_exposure(
                 f"at worst {worst}"
             )
         found.append(Deviation(source=record.name, at=item.begins_at, sentence=sentence))
-    return judged(evidence, found)
+    nothing = f"no {word} yet; the first is due by {format_instant(_first_due_at(record, begins_at, limit))}"
+    return judged(evidence, found, examined=len(segments), nothing=nothing, source=record.name)
 
 
 def judge_recovery_time(record: SourceRecord, policy: Source, begins_at: datetime, until: datetime) -> Judgement:
     """Ask whether restore tests brought the database back within the objective."""
-    timed = [item for item in _tests(record, begins_at, until) if item.recovery_time_seconds is not None]
+    tests = [item for item in _tests(record, begins_at, until) if item.outcome is Outcome.PASSED]
+    timed = [item for item in tests if item.recovery_time_seconds is not None]
     evidence = (("restore tests timed", len(timed)),)
-    if not timed:
-        return unmeasured(record.name, "no restore test in the period measured how long recovery takes", evidence)
     slow = []
     for item in timed:
         seconds, limit = item.recovery_time_seconds or 0.0, policy.objectives.rto.total_seconds()
@@ -147,7 +157,8 @@ def judge_recovery_time(record: SourceRecord, policy: Source, begins_at: datetim
             took, agreed = format_alike(seconds, limit)
             sentence = f"the restore test needed {took}, {agreed} are agreed"
             slow.append(Deviation(source=record.name, object=item.id, at=item.finished_at, sentence=sentence))
-    return judged(evidence, slow)
+    nothing = "no restore test that passed in the period measured how long recovery takes"
+    return judged(evidence, slow, examined=len(timed), nothing=nothing, source=record.name)
 
 
 def judge_tested(record: SourceRecord, policy: Source, begins_at: datetime, until: datetime) -> Judgement:
@@ -172,15 +183,17 @@ def judge_tested(record: SourceRecord, policy: Source, begins_at: datetime, unti
         if not any(at <= start < next_at for start in passed):
             sentence = f"the restore test due at {format_instant(at)} did not pass before the next one was due"
             found.append(Deviation(source=record.name, at=at, sentence=sentence))
-    if not found and not passed:
-        return unmeasured(record.name, "no restore test was due and none was made", evidence)
-    return judged(evidence, found)
+    nothing = "no restore test was due and none was made"
+    if tests:
+        nothing = f"no restore test was due, and of {len(tests):,} made none came to a result"
+    return judged(evidence, found, examined=len(passed), nothing=nothing, source=record.name)
 
 
 def judge_verified(record: SourceRecord, policy: Source, begins_at: datetime, until: datetime) -> Judgement:
     """Ask whether stored bytes were read again and found unchanged."""
     del policy
-    runs = [item for item in record.verifications if begins_at <= item.finished_at < until]
+    since = min((item.complete_at for item in record.attempts if item.complete_at), default=None)
+    runs = [item for item in record.verifications if since and max(since, begins_at) <= item.finished_at < until]
     failed = [item for item in runs if item.outcome is Outcome.FAILED]
     passed = sum(1 for item in runs if item.outcome is Outcome.PASSED)
     evidence = (
@@ -188,15 +201,15 @@ def judge_verified(record: SourceRecord, policy: Source, begins_at: datetime, un
         ("verify runs failed", len(failed)),
         ("objects read again", sum(item.objects_checked for item in runs)),
     )
-    if not passed and not failed:
-        return unmeasured(record.name, "no verify run came to a decision in the period", evidence)
     sentences = [
         Deviation(
             source=record.name, at=item.finished_at, sentence=f"a verify run found {plural(item.findings, 'problem')}"
         )
         for item in failed
     ]
-    return judged(evidence, sentences)
+    examined = sum(item.objects_checked for item in runs if item.outcome is Outcome.PASSED)
+    nothing = "no verify run read stored bytes of it in the period" if since else "there was no backup to be read"
+    return judged(evidence, sentences, examined=examined, nothing=nothing, source=record.name)
 
 
 def exposure_limit(policy: Source, *, proven: bool) -> timedelta:
@@ -207,22 +220,25 @@ def exposure_limit(policy: Source, *, proven: bool) -> timedelta:
 def exposure_over(
     record: SourceRecord, policy: Source, begins_at: datetime, until: datetime, *, proven: bool
 ) -> tuple[Segment, ...]:
-    """Return the newest recovery point at every instant judged; at first the first record stands in for one."""
+    """Return the newest recovery point at every instant judged; as long as the first is not due, nothing is."""
     backups = [fact for item in record.attempts if (fact := item.exposure_fact)]
     tests = [item.exposure_fact for item in record.tests]
     spans = proven_spans(backups, tests) if proven else backup_spans(backups)
-    first = record.first_record_at or begins_at
-    limit = exposure_limit(policy, proven=proven)
-    spans.append(Span(recovery_point_at=first, begins_at=first, ends_at=first + limit))
-    return newest_over_time(spans, begins_at, until)
+    due_at = _first_due_at(record, begins_at, exposure_limit(policy, proven=proven))
+    return tuple(_from_due(newest_over_time(spans, begins_at, until), due_at))
 
 
-def exposure_breaches(
-    record: SourceRecord, policy: Source, begins_at: datetime, until: datetime, *, proven: bool
-) -> tuple[Breach, ...]:
-    """Return the times in which the newest recovery point was too old."""
-    segments = exposure_over(record, policy, begins_at, until, proven=proven)
-    return find_breaches(segments, exposure_limit(policy, proven=proven))
+def _first_due_at(record: SourceRecord, begins_at: datetime, limit: timedelta) -> datetime:
+    return (record.first_record_at or begins_at) + limit
+
+
+def _from_due(segments: Sequence[Segment], due_at: datetime) -> Iterator[Segment]:
+    """Leave out the time in which there was nothing because nothing was due yet."""
+    for item in segments:
+        if item.recovery_point_at is not None or item.begins_at >= due_at:
+            yield item
+        elif item.ends_at > due_at:
+            yield replace(item, begins_at=due_at)
 
 
 def _inside(attempts: Sequence[PastAttempt], begins_at: datetime, until: datetime) -> list[PastAttempt]:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from shared.domain.action_words import action_words
 from shared.domain.compliance_facts import PastAction, PastIncident, PeriodFacts
 from shared.domain.control import (
     ISO_BACKUP,
@@ -18,7 +19,7 @@ from shared.units import format_duration
 
 _ALL = (ISO_BACKUP, SOC_BACKUP)
 _RED = "red"
-# Deeds of people that need a reason; giving and taking access is evidence too, but its reason is not asked for.
+# Deeds of people that need a reason, giving and taking access included.
 _NEED_REASON = (
     "hold.",
     "release.",
@@ -28,8 +29,12 @@ _NEED_REASON = (
     "backup.log",
     "anomaly.acknowledge",
     "incident.acknowledge",
+    "person.",
+    "key.",
 )
 _ACCESS = ("person.", "key.")
+# That a wish could not be fulfilled is no deed of whoever had it.
+_NO_DEED = ".request.failed"
 
 ENCRYPTED = Control(
     id="encrypted",
@@ -84,7 +89,6 @@ def judge_whole(facts: PeriodFacts) -> tuple[ControlResult, ...]:
         over_whole(
             STORE_PROTECTED,
             unmeasured("", "the store's own protection is not read"),
-            "Not measured: the store's own protection is not read.",
         ),
         _incidents(facts),
         _actions(facts),
@@ -94,36 +98,51 @@ def judge_whole(facts: PeriodFacts) -> tuple[ControlResult, ...]:
 
 
 def _encrypted(facts: PeriodFacts) -> ControlResult:
-    begins_at = facts.period.begins_at
-    made = sum(
-        1
-        for record in facts.sources
-        for item in record.attempts
-        if item.complete_at and begins_at <= item.complete_at < facts.until
-    )
+    made = _backups_made(facts)
     if not facts.repository.recipients:
-        return over_whole(ENCRYPTED, unmeasured("", "no recipient is known"), "Not measured: no recipient is known.")
+        return over_whole(ENCRYPTED, unmeasured("", "no recipient is known"))
     keys = plural(facts.repository.recipients, "public key")
     summary = f"{plural(made, 'backup')} of the period, each encrypted to {keys}."
     evidence = (("backups made", made), ("public keys", facts.repository.recipients))
-    return over_whole(ENCRYPTED, judged(evidence, ()), summary)
+    answer = judged(evidence, (), examined=made, nothing="no backup was made in the period")
+    return over_whole(ENCRYPTED, answer, summary)
+
+
+def _backups_made(facts: PeriodFacts) -> int:
+    return sum(
+        1
+        for record in facts.sources
+        for item in record.attempts
+        if item.complete_at and facts.period.begins_at <= item.complete_at < facts.until
+    )
 
 
 def _elsewhere(facts: PeriodFacts) -> ControlResult:
     place = facts.repository.place
     if facts.repository.is_elsewhere is None:
         why = f"whether {place or 'the repository'} is on another machine is not known"
-        return over_whole(ELSEWHERE, unmeasured("", why), f"Not measured: {why}.")
-    return over_whole(ELSEWHERE, judged((), ()), f"Backups are kept at {place}.")
+        return over_whole(ELSEWHERE, unmeasured("", why))
+    kept = sum(
+        1
+        for record in facts.sources
+        for item in record.attempts
+        if item.complete_at
+        and item.complete_at < facts.until
+        and (item.gone_at is None or item.gone_at > facts.period.begins_at)
+    )
+    answer = judged((("backups kept", kept),), (), examined=kept, nothing="no backup was kept in the period")
+    return over_whole(ELSEWHERE, answer, f"{plural(kept, 'backup')} of the period, kept at {place}.")
 
 
 def _incidents(facts: PeriodFacts) -> ControlResult:
     if facts.watched_since is None or facts.watched_since >= facts.until:
         why = "nobody watched in the period, so no incident could be opened"
-        return over_whole(INCIDENTS, unmeasured("", why), f"Not measured: {why}.")
+        return over_whole(INCIDENTS, unmeasured("", why))
+    watched = sum(1 for item in facts.sources if item.first_record_at and item.first_record_at < facts.until)
     open_ones = [item for item in facts.incidents if not _is_handled(item, facts)]
     taken_up = [item for item in facts.incidents if item.acknowledged_at and item.acknowledged_at < facts.until]
     evidence = (
+        ("sources watched", watched),
         ("incidents", len(facts.incidents)),
         ("taken up by a person", len(taken_up)),
         ("ended", sum(1 for item in facts.incidents if item.closed_at and item.closed_at < facts.until)),
@@ -143,7 +162,8 @@ def _incidents(facts: PeriodFacts) -> ControlResult:
         waits = sorted(item.acknowledged_at - item.opened_at for item in taken_up if item.acknowledged_at)
         median = max(waits[len(waits) // 2], timedelta(0))
         summary += f"; people took them up within {format_duration(median.total_seconds())} in the median"
-    return over_whole(INCIDENTS, judged(evidence, found), f"{summary}.")
+    answer = judged(evidence, found, examined=watched + len(facts.incidents), nothing="there was no source to watch")
+    return over_whole(INCIDENTS, answer, f"{summary}.")
 
 
 def _is_handled(incident: PastIncident, facts: PeriodFacts) -> bool:
@@ -154,38 +174,34 @@ def _is_handled(incident: PastIncident, facts: PeriodFacts) -> bool:
 
 
 def _actions(facts: PeriodFacts) -> ControlResult:
-    asked = [item for item in facts.actions if item.action.startswith(_NEED_REASON)]
-    if not asked:
-        why = "nobody did anything in the period that needs a reason"
-        return over_whole(ACTIONS, unmeasured("", why), f"Not measured: {why}.")
+    asked = [
+        item for item in facts.actions if item.action.startswith(_NEED_REASON) and not item.action.endswith(_NO_DEED)
+    ]
     bare = [item for item in asked if not item.reason.strip() or not item.actor.strip()]
     evidence = (("actions of people", len(asked)), ("with name and reason", len(asked) - len(bare)))
-    found = [
-        Deviation(source="", object=item.object, at=item.at, sentence=f"{item.action} by {_actor(item)} has no reason")
-        for item in bare
-    ]
+    found = [Deviation(source="", object=item.object, at=item.at, sentence=_lacking(item)) for item in bare]
     summary = f"{plural(len(asked), 'action')}, {len(asked) - len(bare)} with name and reason."
-    return over_whole(ACTIONS, judged(evidence, found), summary)
+    nothing = "nobody did anything in the period that needs a reason"
+    return over_whole(ACTIONS, judged(evidence, found, examined=len(asked), nothing=nothing), summary)
 
 
-def _actor(action: PastAction) -> str:
-    return action.actor.strip() or "somebody without a name"
+def _lacking(action: PastAction) -> str:
+    actor = action.actor.strip() or "somebody without a name"
+    return f"{actor}: {action_words(action.action)}{'' if action.reason.strip() else ', and gave no reason'}"
 
 
 def _trail(facts: PeriodFacts) -> ControlResult:
     trail = facts.trail
     evidence = (("entries", trail.entry_count),)
-    if not trail.entry_count and not trail.problem:
-        return over_whole(TRAIL, unmeasured("", "there is no entry"), "Not measured: there is no entry.")
-    if trail.problem:
-        found = [Deviation(source="", sentence=trail.problem)]
-        return over_whole(TRAIL, judged(evidence, found), "The chain of the audit trail is broken.")
+    found = [Deviation(source="", sentence=trail.problem)] if trail.problem else []
     summary = f"{plural(trail.entry_count, 'entry', 'entries')} to the end of the period, each fits the one before."
-    return over_whole(TRAIL, judged(evidence, ()), summary)
+    if found:
+        summary = "The chain of the audit trail is broken."
+    return over_whole(TRAIL, judged(evidence, found, examined=trail.entry_count, nothing="there is no entry"), summary)
 
 
 def _access(facts: PeriodFacts) -> ControlResult:
     changes = sum(1 for item in facts.actions if item.action.startswith(_ACCESS))
     evidence = (("changes of access", changes),)
     why = "reviews of access are not recorded here"
-    return over_whole(ACCESS, unmeasured("", why, evidence), f"Not measured: {why}.")
+    return over_whole(ACCESS, unmeasured("", why, evidence))

@@ -94,8 +94,25 @@ def unmeasured(source: str, why: str, evidence: tuple[tuple[str, int], ...] = ()
     return Judgement(status=Status.NOT_MEASURED, evidence=evidence, deviations=(deviation,))
 
 
-def judged(evidence: tuple[tuple[str, int], ...], deviations: Sequence[Deviation]) -> Judgement:
-    """Return the answer that follows from what was found: met when nothing deviates."""
+def judged(
+    evidence: tuple[tuple[str, int], ...],
+    deviations: Sequence[Deviation],
+    *,
+    examined: int,
+    nothing: str,
+    source: str = "",
+) -> Judgement:
+    """Return the answer that follows from what was found: met when something was examined and nothing deviates.
+
+    Args:
+        evidence: What was counted.
+        deviations: What was not as it should be.
+        examined: How many things a pass would rest on; without any there is none.
+        nothing: Why nothing is measured where nothing was examined.
+        source: Empty where it is about the whole.
+    """
+    if not deviations and not examined:
+        return unmeasured(source, nothing, evidence)
     return Judgement(
         status=Status.NOT_MET if deviations else Status.MET, evidence=evidence, deviations=tuple(deviations)
     )
@@ -116,8 +133,10 @@ def over_sources(control: Control, judgements: Sequence[Judgement]) -> ControlRe
     )
 
 
-def over_whole(control: Control, judgement: Judgement, summary: str) -> ControlResult:
-    """Return the answer of a control that is not about single sources."""
+def over_whole(control: Control, judgement: Judgement, summary: str = "") -> ControlResult:
+    """Return the answer of a control that is not about single sources; one that is not measured says why itself."""
+    if judgement.status is Status.NOT_MEASURED:
+        summary = f"Not measured: {'; '.join(item.sentence for item in judgement.deviations)}."
     return ControlResult(
         control=control,
         status=judgement.status,

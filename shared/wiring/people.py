@@ -39,7 +39,7 @@ def list_people(config_path: str | None) -> list[dict[str, Any]]:
         return [_person(person) for person in catalog.people()]
 
 
-def add_key(config_path: str | None, name: str, role: Role) -> dict[str, Any]:
+def add_key(config_path: str | None, name: str, role: Role, *, reason: str = "") -> dict[str, Any]:
     """Make a key for a program; this is the only time that it is seen.
 
     Raises:
@@ -49,18 +49,18 @@ def add_key(config_path: str | None, name: str, role: Role) -> dict[str, Any]:
         raise UsageProblem(f"{name!r} is not a name for a key", hint="Use a-z 0-9 . _ - only, such as ci or cron.")
     key = key_of(token_bytes(32))
     with Parts(load_config(config_path)).catalog as catalog:
-        catalog.add_api_key(name, digest_of(key), role, now=utc_now())
+        catalog.add_api_key(name, digest_of(key), role, now=utc_now(), reason=reason)
     return {"name": name, "role": role.value, "key": key}
 
 
-def revoke_key(config_path: str | None, name: str) -> dict[str, Any]:
+def revoke_key(config_path: str | None, name: str, *, reason: str = "") -> dict[str, Any]:
     """End a key.
 
     Raises:
         UsageProblem: There is no such key in force.
     """
     with Parts(load_config(config_path)).catalog as catalog:
-        catalog.revoke_api_key(name, now=utc_now())
+        catalog.revoke_api_key(name, now=utc_now(), reason=reason)
     return {"name": name, "revoked": True}
 
 

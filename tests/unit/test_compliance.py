@@ -184,7 +184,12 @@ def test_a_red_incident_that_nobody_took_up_and_that_did_not_end_is_an_exception
     result = control(quiet_month(incidents=(open_one, known, later, yellow)), "incidents")
 
     assert [item.object for item in result.deviations] == ["app#1", "app#3"]
-    assert dict(result.evidence) == {"incidents": 4, "taken up by a person": 1, "ended": 0}
+    assert dict(result.evidence) == {
+        "sources watched": 1,
+        "incidents": 4,
+        "taken up by a person": 1,
+        "ended": 0,
+    }
 
 
 def test_without_a_watch_no_incident_is_not_a_good_sign() -> None:
@@ -198,8 +203,11 @@ def test_what_people_did_needs_a_reason() -> None:
 
     result = control(quiet_month(actions=(bare, access)), "actions")
 
-    assert sentences(result) == ["restore.passed by bob has no reason"]
-    assert control(quiet_month(actions=(access,)), "actions").status is Status.NOT_MEASURED
+    assert sentences(result) == [
+        "bob: restored, and it was proven, and gave no reason",
+        "bob: gave a person access, and gave no reason",
+    ]
+    assert control(quiet_month(actions=()), "actions").status is Status.NOT_MEASURED
     assert dict(control(quiet_month(actions=(access,)), "access-reviewed").evidence)["changes of access"] == 1
 
 
