@@ -1,12 +1,19 @@
 """Parse and print bytes, durations and instants: the only place that does."""
 
+import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 _DURATION = re.compile(r"(\d+)\s*(s|m|h|d|w|y)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
-# From what value on a unit is used, its seconds, its sign.
-_ALIKE = ((48 * 3600.0, 86400, "d"), (2 * 3600.0, 3600, "h"), (120.0, 60, "min"), (0.0, 1, "s"))
+# From what value on a unit is used, its seconds, its sign, and from what value on it is no more.
+_ALIKE = (
+    (48 * 3600.0, 86400, "d", math.inf),
+    (2 * 3600.0, 3600, "h", 240 * 3600.0),
+    (120.0, 60, "min", 600 * 60.0),
+    (0.0, 1, "s", 600.0),
+)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)")
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     "KiB": 2**10,
@@ -100,16 +107,39 @@ def parse_instant(text: str) -> datetime:
 def format_alike(*seconds: float) -> tuple[str, ...]:
     """Print durations that stand in one sentence in one unit, as coarse as still tells them apart: 98 h and 38 h.
 
-    Values that differ never read the same while seconds with one decimal can tell them apart.
+    Those of very different size have units of their own: 45 s and 36 d. Values that differ never read the same while
+    seconds with one decimal can tell them apart.
     """
-    smallest = min((abs(value) for value in seconds if value), default=0.0)
-    start = next(number for number, (limit, _, _) in enumerate(_ALIKE) if smallest >= limit)
-    for _, unit_seconds, unit in _ALIKE[start:]:
+    texts: dict[float, str] = {}
+    while rest := {value for value in seconds if value not in texts}:
+        smallest = min((abs(value) for value in rest if value), default=0.0)
+        start = next(number for number, unit in enumerate(_ALIKE) if smallest >= unit[0])
+        similar = [value for value in rest if abs(value) < _ALIKE[start][3]]
+        texts |= zip(similar, _in_one_unit(similar, start), strict=True)
+    return tuple(texts[value] for value in seconds)
+
+
+def _in_one_unit(seconds: Sequence[float], start: int) -> list[str]:
+    """Print different durations in the unit with this number, or a finer one; where none suits, in several."""
+    largest = max(map(abs, seconds))
+    for _, unit_seconds, unit, limit in _ALIKE[start:]:
         for decimals in (0, 1):
-            texts = tuple(f"{value / unit_seconds:.{decimals}f} {unit}" for value in seconds)
-            if len(set(texts)) == len(set(seconds)):
+            texts = [f"{value / unit_seconds:.{decimals}f} {unit}" for value in seconds]
+            if largest < limit and len(set(texts)) == len(seconds):
                 return texts
-    return tuple(f"{value:.1f} s" for value in seconds)
+    return [_in_units(value) for value in seconds]
+
+
+def _in_units(seconds: float) -> str:
+    """Print a duration exactly: 36 d 3 min; seconds have a decimal where a minute would not hold them."""
+    rest, parts = round(abs(seconds), 1), list[str]()
+    for least, unit_seconds, unit, _ in _ALIKE[:-1]:
+        if rest >= (least if not parts else unit_seconds):
+            parts.append(f"{int(rest // unit_seconds)} {unit}")
+            rest %= unit_seconds
+    if rest or not parts:
+        parts.append(f"{round(rest, 1):g} s" if parts else f"{rest:.1f} s")
+    return f"{'-' * (seconds < 0)}{' '.join(parts)}"
 
 
 def format_minute(at: datetime) -> str:

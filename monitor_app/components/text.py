@@ -102,8 +102,6 @@ def duration(seconds: float | None) -> str:
 
 
 def beside(seconds: float, limit_seconds: float) -> tuple[str, str]:
-    """Print a duration and its limit in one unit that suits both: `6 h` and `24 h`, `0.4 min` and `240 min`."""
-    if limit_seconds >= 1800 and seconds < 120:
-        return f"{seconds / 60:.1f} min", f"{limit_seconds / 60:.0f} min"
+    """Print a duration and its limit so that they compare: `6 h` and `24 h`, `24 s` and `4 h`."""
     shown, limit = format_alike(seconds, limit_seconds)
     return shown, limit

@@ -13,6 +13,7 @@ from psycopg import errors, sql
 from shared.clock import utc_now
 from shared.errors import SourceRefused, SourceUnreachable
 from shared.postgres.connection import DatabaseAddress
+from shared.units import format_duration
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -59,9 +60,8 @@ class Snapshot:
         found = []
         if abs(self.clock_skew) >= CLOCK_SKEW_NOTED:
             direction = "ahead of" if self.clock_skew > timedelta() else "behind"
-            found.append(
-                f"the source's clock is {abs(self.clock_skew).total_seconds():.0f} seconds {direction} this machine's"
-            )
+            skew = format_duration(abs(self.clock_skew).total_seconds())
+            found.append(f"the source's clock is {skew} {direction} this machine's")
         if self.is_standby:
             lag = f", last replayed transaction {self.replay_lag.total_seconds():.0f} s old" if self.replay_lag else ""
             found.append(f"the source is a read replica{lag}: the backup holds what it had received by then")

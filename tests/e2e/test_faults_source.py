@@ -173,7 +173,7 @@ def test_a_source_whose_clock_is_wrong_is_warned_about(
     monkeypatch.setattr(backup_operation, "open_snapshot", partial(open_snapshot, clock=ahead))
     with make_site(app=database).open() as workspace:
         made = workspace.back_up("app", BackupKind.MANUAL)
-    assert any("the source's clock is 600 seconds behind this machine's" in text for text in made.manifest.warnings)
+    assert any("the source's clock is 10 min behind this machine's" in text for text in made.manifest.warnings)
 
 
 def test_a_server_that_ends_its_sessions_during_the_dump_leaves_nothing(

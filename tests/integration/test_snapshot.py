@@ -49,7 +49,7 @@ def test_clock_skew_is_measured_and_told(database: DatabaseAddress, ahead: timed
         pass
     assert abs(snapshot.clock_skew + ahead) < timedelta(seconds=10)
     (warning,) = snapshot.warnings
-    assert f"seconds {word} this machine's" in warning
+    assert warning == f"the source's clock is 5 min {word} this machine's"
 
 
 def test_snapshot_refuses_writes_and_leaves_no_session(database: DatabaseAddress) -> None:

@@ -191,7 +191,7 @@ def test_a_prediction_from_old_tests_is_no_prediction() -> None:
 
 def test_lollipops_show_the_slowest_in_times_of_their_objective() -> None:
     rows = lollipops([good("small"), report("big", good_facts(newest=restore_point(dumped_bytes=200 * GB)))], UTC, NOW)
-    assert [(row.name, row.label) for row in rows] == [("big", "7 h of 4 h"), ("small", "2.0 min of 240 min")]
+    assert [(row.name, row.label) for row in rows] == [("big", "7 h of 4 h"), ("small", "2 min of 240 min")]
     assert rows[0].ratio == pytest.approx(24000 / 14400)
 
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.domain.backup import BackupKind
 from shared.domain.detection import check_detection, check_objective, detection_latency, longest_interval
@@ -133,12 +135,28 @@ def test_a_schedule_that_cannot_keep_the_objective_is_found() -> None:
     [
         ((98 * 3600, 38 * 3600), ("98 h", "38 h")),
         ((26 * 3600 + 400, 26 * 3600), ("26.1 h", "26.0 h")),
-        ((24 * 3600 + 60, 24 * 3600), ("1441 min", "1440 min")),
+        ((24 * 3600 + 60, 24 * 3600), ("24 h 1 min", "24 h")),
+        ((36 * 86400 + 180, 36 * 86400), ("36 d 3 min", "36 d")),
         ((40 * 86400, 36 * 86400), ("40 d", "36 d")),
         ((0, 86400), ("0 h", "24 h")),
         ((0.0, 0.0), ("0 s", "0 s")),
         ((1.02, 1.01), ("1.0 s", "1.0 s")),
+        # Numbers of very different size have units of their own: never thousands of anything.
+        ((45, 36 * 86400), ("45 s", "36 d")),
+        ((12 * 60, 24 * 3600), ("12 min", "24 h")),
+        ((100, 900), ("100 s", "15 min")),
+        ((49 * 3600, 24 * 3600, 300), ("49 h", "24 h", "5 min")),
+        ((0, 45, 86400), ("0 s", "45 s", "24 h")),
     ],
 )
-def test_durations_of_one_sentence_share_a_unit(seconds: tuple[float, ...], texts: tuple[str, ...]) -> None:
+def test_durations_of_one_sentence_share_a_unit_that_suits_them(
+    seconds: tuple[float, ...], texts: tuple[str, ...]
+) -> None:
     assert format_alike(*seconds) == texts
+
+
+@given(st.lists(st.integers(0, 4000 * 86400), min_size=1, max_size=4))
+def test_whole_seconds_that_differ_never_read_the_same(seconds: list[int]) -> None:
+    texts = format_alike(*seconds)
+    assert len(set(texts)) == len(set(seconds))
+    assert all(float(text.split()[0]) < 600 for text in texts if not text.endswith("d"))
