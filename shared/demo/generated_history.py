@@ -7,7 +7,7 @@ anything already is refused. The same shape and seed give the same rows.
 import json
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
@@ -154,28 +154,47 @@ def _objects(connection: Connection) -> list[dict[str, Any]]:
 
 
 def _expiries(connection: Connection, source: str) -> list[dict[str, Any]]:
-    """What expired, went as soon as it was old enough, and freed what it had added.
+    """What expired, and freed what it had added.
 
     A list: while rows are copied into Postgres, its connection can read none.
     """
-    names = ("id", "kind", "recovery_point_at", "new_bytes")
-    expired = select(*(BACKUP.c[name] for name in names)).where(BACKUP.c.status == BackupStatus.EXPIRED.value)
-    expired = expired.where(BACKUP.c.source == source).order_by(BACKUP.c.recovery_point_at)
-    rows = []
-    for backup in connection.execute(expired):
-        gone_at = backup.recovery_point_at + _KEPT[BackupKind(backup.kind)]
-        rows.append(
-            {
-                "backup_id": backup.id,
-                "source": source,
-                "reason": GENERATED,
-                "state": CleanupState.DONE.value,
-                "freed_bytes": backup.new_bytes,
-                "planned_at": gone_at,
-                "updated_at": gone_at,
-            }
-        )
-    return rows
+    names = ("id", "kind", "status", "recovery_point_at", "finished_at", "proven_at", "new_bytes")
+    complete = select(*(BACKUP.c[name] for name in names)).where(BACKUP.c.recovery_point_at.is_not(None))
+    complete = complete.where(BACKUP.c.source == source).order_by(BACKUP.c.recovery_point_at)
+    backups = connection.execute(complete).mappings().all()
+    return [
+        {
+            "backup_id": backup["id"],
+            "source": source,
+            "reason": GENERATED,
+            "state": CleanupState.DONE.value,
+            "freed_bytes": backup["new_bytes"],
+            "planned_at": gone_at,
+            "updated_at": gone_at,
+        }
+        for backup, gone_at in zip(backups, _expire_at(backups), strict=True)
+        if gone_at is not None and backup["status"] == BackupStatus.EXPIRED.value
+    ]
+
+
+def _expire_at(backups: Sequence[Mapping[str, Any]]) -> list[datetime | None]:
+    """Return when a cleanup would let each complete backup go, oldest first; None where one never could.
+
+    The newest complete backup and the newest proven one stay, whatever their age, until there is a newer one: what was
+    the newest then, not what is today.
+    """
+    found: list[datetime | None] = []
+    next_complete: datetime | None = None
+    next_proven: datetime | None = None
+    for backup in reversed(backups):
+        ends = [backup["recovery_point_at"] + _KEPT[BackupKind(backup["kind"])], next_complete]
+        proven_at = backup.get("proven_at")
+        if proven_at is not None:
+            ends.append(next_proven)
+            next_proven = min(proven_at, next_proven or proven_at)
+        next_complete = min(backup["finished_at"], next_complete or backup["finished_at"])
+        found.append(None if None in ends else max(at for at in ends if at is not None))
+    return found[::-1]
 
 
 def _backups(
@@ -281,12 +300,10 @@ class _Story:
         return {"proven_at": end if outcome is Outcome.PASSED else None, "test_outcome": outcome.value}
 
     def _expire(self, rows: list[dict[str, Any]]) -> None:
-        """Let go what a policy would; never the newest complete one nor the newest proven one."""
+        """Let go what a policy would have let go by now."""
         complete = [row for row in rows if row["status"] == BackupStatus.COMPLETE.value]
-        proven = [row for row in complete if row.get("proven_at")]
-        spared = {row["id"] for row in (*complete[-1:], *proven[-1:])}
-        for row in complete:
-            if row["id"] not in spared and self._now - row["recovery_point_at"] > _KEPT[BackupKind(row["kind"])]:
+        for row, gone_at in zip(complete, _expire_at(complete), strict=True):
+            if gone_at is not None and gone_at < self._now:
                 row["status"] = BackupStatus.EXPIRED.value
 
 
