@@ -161,7 +161,7 @@ def _expiries(connection: Connection, source: str) -> list[dict[str, Any]]:
     names = ("id", "kind", "status", "recovery_point_at", "finished_at", "proven_at", "new_bytes")
     complete = select(*(BACKUP.c[name] for name in names)).where(BACKUP.c.recovery_point_at.is_not(None))
     complete = complete.where(BACKUP.c.source == source).order_by(BACKUP.c.recovery_point_at)
-    backups = connection.execute(complete).mappings().all()
+    backups = [dict(row) for row in connection.execute(complete).mappings()]
     return [
         {
             "backup_id": backup["id"],
