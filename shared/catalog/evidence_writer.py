@@ -14,6 +14,7 @@ from shared.catalog.rollups import refresh_source
 from shared.catalog.statements import chunked, cut, lock_source, upsert
 from shared.catalog.usage import require_readable
 from shared.catalog.writer import refresh_damage, require_backup
+from shared.domain.backup import BackupStatus
 from shared.domain.evidence import RestoreTestResult
 from shared.domain.proof import Outcome
 
@@ -123,6 +124,42 @@ class EvidenceWriter:
     def mark_object_sound(self, key: str, now: datetime) -> tuple[str, ...]:
         """Record that an object that was damaged is whole again, and return the ids of its backups."""
         return self._judge_object(key, now, damaged_at=None, damage="")
+
+    def mark_manifest_damaged(self, backup_id: str, reason: str, now: datetime) -> bool:
+        """Record that a complete backup's manifest is missing or is not what was written: the backup is damaged.
+
+        Returns:
+            Whether it counts as damaged now; not where the backup is not complete, or no longer.
+        """
+        return self._judge_manifest(backup_id, now, damaged_at=now, damage=cut(reason))
+
+    def mark_manifest_sound(self, backup_id: str, now: datetime) -> None:
+        """Record that a manifest that was damaged is whole again; damaged objects keep their backup damaged."""
+        self._judge_manifest(backup_id, now, damaged_at=None, damage="")
+
+    def _judge_manifest(self, backup_id: str, now: datetime, *, damaged_at: datetime | None, damage: str) -> bool:
+        with self._database.writing() as connection:
+            source = require_backup(connection, backup_id).source
+            lock_source(connection, source, now)
+            row = require_backup(connection, backup_id)
+            if row.status != BackupStatus.COMPLETE.value:
+                return False
+            # Known damage keeps its first instant, and a second look at it is no news.
+            if (row.manifest_damaged_at is None) == (damaged_at is None):
+                return damaged_at is not None
+            connection.execute(update(BACKUP).where(BACKUP.c.id == backup_id).values(manifest_damaged_at=damaged_at))
+            refresh_damage(connection, [backup_id])
+            refresh_source(connection, source, now)
+            append_entry(
+                connection,
+                actor=self._actor,
+                action="manifest.damaged" if damaged_at else "manifest.sound",
+                object_name=backup_id,
+                reason=damage,
+                details={"source": source},
+                now=now,
+            )
+        return damaged_at is not None
 
     def _judge_object(self, key: str, now: datetime, *, damaged_at: datetime | None, damage: str) -> tuple[str, ...]:
         with self._database.writing() as connection:

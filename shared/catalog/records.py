@@ -45,7 +45,7 @@ class BackupRow:
         new_bytes: Bytes stored that no earlier backup had.
         proven_at: When its latest decisive restore test passed; None when that test failed.
         test_outcome: Outcome of its latest decisive restore test (passed or failed), or None.
-        damaged_at: Since when an object that it names is known to be missing or damaged.
+        damaged_at: Since when its manifest, or an object that it names, is known to be missing or damaged.
         held: Whether a hold is in force.
         anomaly: What was odd about it, or empty.
         durations: Seconds by phase.
@@ -277,6 +277,7 @@ class SourceStatusRow:
     recovery_time_seconds: float | None = None
     last_verified_at: datetime | None = None
     last_verified_outcome: Outcome | None = None
+    last_verified_whole_at: datetime | None = None
     backup_count: int = 0
     held_count: int = 0
     damaged_count: int = 0

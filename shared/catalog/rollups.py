@@ -29,6 +29,7 @@ from shared.domain.proof import Outcome
 
 _SUCCEEDED = (BackupStatus.COMPLETE, BackupStatus.EXPIRING, BackupStatus.EXPIRED)
 _SUMS = ("ok", "failed", "bytes_ok", "new_bytes", "anomaly")
+_WORST_FIRST = (Outcome.FAILED.value, Outcome.NOT_MEASURED.value, Outcome.PASSED.value)
 _NOTHING = dict.fromkeys(_SUMS, 0)
 
 AnyRow = Row[Any]
@@ -204,15 +205,22 @@ def _newest_test(connection: Connection, source: str, wanted: ColumnElement[bool
 
 
 def _verification_values(connection: Connection, source: str) -> dict[str, Any]:
-    last = connection.execute(
-        select(VERIFICATION)
-        .where(VERIFICATION.c.source == source)
-        .order_by(VERIFICATION.c.finished_at.desc(), VERIFICATION.c.id.desc())
-        .limit(1)
-    ).one_or_none()
+    """A verify run clears only what it read: of one backup it takes nothing back that was found elsewhere."""
+    newest_first = (VERIFICATION.c.finished_at.desc(), VERIFICATION.c.id.desc())
+    of_source = select(VERIFICATION).where(VERIFICATION.c.source == source).order_by(*newest_first)
+    whole = connection.execute(of_source.where(VERIFICATION.c.backup_id == "").limit(1)).one_or_none()
+    # What was found in one backup while the whole was read: nobody knows which of the two read it last.
+    since = [VERIFICATION.c.finished_at > whole.started_at] if whole else []
+    present = select(BACKUP.c.id).where(BACKUP.c.source == source, BACKUP.c.status == BackupStatus.COMPLETE.value)
+    latest: dict[str, AnyRow] = {}
+    for row in connection.execute(of_source.where(VERIFICATION.c.backup_id.in_(present), *since)):
+        latest.setdefault(row.backup_id, row)
+    verdicts = [*([whole] if whole else []), *latest.values()]
+    deciding = min(verdicts, key=lambda row: (_WORST_FIRST.index(row.outcome), -row.id), default=None)
     return {
-        "last_verified_at": last.finished_at if last else None,
-        "last_verified_outcome": last.outcome if last else "",
+        "last_verified_at": deciding.finished_at if deciding else None,
+        "last_verified_outcome": deciding.outcome if deciding else "",
+        "last_verified_whole_at": whole.finished_at if whole else None,
     }
 
 

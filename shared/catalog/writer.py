@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from shared.catalog.audit_writer import append_entry
 from shared.catalog.backup_facts import manifest_values
@@ -175,7 +175,11 @@ def record_manifest(connection: Connection, manifest: Manifest, manifest_sha256:
     lock_source(connection, manifest.source, now, kind=manifest.source_kind)
     known = (BACKUP.c.started_at, BACKUP.c.status, BACKUP.c.manifest_sha256)
     before = connection.execute(select(*known).where(BACKUP.c.id == backup_id)).one_or_none()
-    values = manifest_values(manifest, manifest_sha256) | {"error_code": None, "error_message": ""}
+    values = manifest_values(manifest, manifest_sha256) | {
+        "error_code": None,
+        "error_message": "",
+        "manifest_damaged_at": None,  # it was just read
+    }
     if before is None:
         connection.execute(insert(BACKUP).values(id=backup_id, status=BackupStatus.COMPLETE.value, **values))
     else:
@@ -193,15 +197,19 @@ def record_manifest(connection: Connection, manifest: Manifest, manifest_sha256:
 
 
 def refresh_damage(connection: Connection, backup_ids: Sequence[str]) -> None:
-    """Let backups know whether an object that they name is damaged."""
+    """Let backups know whether their manifest, or an object that they name, is damaged."""
     since = (
         select(func.min(STORED_OBJECT.c.damaged_at))
         .join(BACKUP_OBJECT, BACKUP_OBJECT.c.object_id == STORED_OBJECT.c.id)
         .where(BACKUP_OBJECT.c.backup_id == BACKUP.c.id)
         .scalar_subquery()
     )
+    own = BACKUP.c.manifest_damaged_at
+    earlier = or_(BACKUP.c.damaged_at.is_(None), BACKUP.c.damaged_at > own)
     for chunk in chunked(backup_ids):
-        connection.execute(update(BACKUP).where(BACKUP.c.id.in_(chunk)).values(damaged_at=since))
+        named = BACKUP.c.id.in_(chunk)
+        connection.execute(update(BACKUP).where(named).values(damaged_at=since))
+        connection.execute(update(BACKUP).where(named, own.is_not(None), earlier).values(damaged_at=own))
 
 
 def _write_tables(connection: Connection, backup_id: str, tables: Sequence[TableRecord]) -> None:

@@ -27,6 +27,7 @@ from shared.domain.source_checks import SourceChecks
 from shared.errors import CatalogProblem, DecryptionFailed, GoldcopyError, IntegrityProblem, Interrupted
 from shared.operations.evidence import keep_test
 from shared.operations.fetch import fetch_backup
+from shared.operations.manifest_proof import read_manifest_to_prove
 from shared.operations.meanwhile import Meanwhile
 from shared.operations.progress import OnProgress, PhaseTimer, no_progress
 from shared.operations.proving import Proof, Restored, prove_restored
@@ -41,8 +42,6 @@ from shared.postgres.owned_folders import owned_folder
 from shared.postgres.restore import RestoreOptions, run_pg_restore, write_use_list
 from shared.postgres.restore_selection import depends_on_order, without_extensions
 from shared.postgres.tools import Toolset
-from shared.repository.layout import manifest_key
-from shared.repository.manifest_checks import replaced_manifest
 from shared.repository.repository import Repository
 from shared.repository.sealing import Identity
 from shared.units import format_instant
@@ -106,10 +105,12 @@ class RestoreTestReport:
     Attributes:
         result: The recorded evidence.
         damaged_keys: Stored objects that are missing or damaged.
+        manifest_damage: What is wrong with the backup's manifest, or empty.
     """
 
     result: RestoreTestResult
     damaged_keys: tuple[str, ...] = ()
+    manifest_damage: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return the result as the command line prints it."""
@@ -197,6 +198,8 @@ def _record_end(catalog: Catalog, report: RestoreTestReport, now: datetime) -> N
     """Keep the evidence; damaged objects are never shared with later backups again."""
     for key in report.damaged_keys:
         catalog.mark_object_damaged(key, f"found by restore test {report.result.id}", now)
+    if report.manifest_damage:
+        catalog.mark_manifest_damaged(report.result.backup_id, report.manifest_damage, now)
     catalog.record_restore_test(report.result, now)
 
 
@@ -217,6 +220,7 @@ class _RestoreTest:
         self.request = request
         self.started_at = now()
         self.manifest_sha256 = ""
+        self._manifest_damage = ""
         self.test_id = f"{self.started_at:%Y%m%dT%H%M%SZ}-{request.source}-{token_hex(4)}"
         self._place = place
         self._now = now
@@ -271,13 +275,18 @@ class _RestoreTest:
             scratch_version=self._scratch_version,
             tool_version=self._place.tool_version,
         )
-        return RestoreTestReport(result=result, damaged_keys=self._damaged_keys)
+        return RestoreTestReport(result=result, damaged_keys=self._damaged_keys, manifest_damage=self._manifest_damage)
 
     def _test(self, folder: Path) -> None:
         began = monotonic_seconds()
-        manifest = self._place.repository.read_manifest(self.request.source, self.request.backup_id)
-        self.manifest_sha256 = self._place.repository.digest_of(manifest)
-        self._judge_manifest()
+        place, request = self._place, self.request
+        read = read_manifest_to_prove(place.repository, place.catalog, request.source, request.backup_id)
+        self.manifest_sha256 = read.sha256
+        if read.finding is not None:
+            self._manifest_damage = read.finding.message
+            self._proof.findings.append(read.finding)
+        if (manifest := read.manifest) is None:
+            return
         self._source_version = manifest.server.server_version
         self._require_space(manifest, folder)
         # What the scratch server needs to know comes first; the rest is fetched while it starts.
@@ -297,13 +306,6 @@ class _RestoreTest:
                     self._prove(restored)
                 if problem := scratch.problem():
                     raise problem
-
-    def _judge_manifest(self) -> None:
-        """Compare the manifest with the one that was written; one that was put in its place proves nothing about it."""
-        recorded = self._place.catalog.backup(self.request.backup_id).manifest_sha256
-        if recorded and recorded != self.manifest_sha256:
-            key = manifest_key(self.request.source, self.request.backup_id)
-            self._proof.findings.append(replaced_manifest(key))
 
     def _open_scratch(self, manifest: Manifest, folder: Path) -> AbstractContextManager[ScratchDatabase]:
         return open_scratch_database(

@@ -23,13 +23,21 @@ from shared.errors import (
     BackupUnknown,
     ConfigInvalid,
     DigestMismatch,
-    GoldcopyError,
     IntegrityProblem,
     ObjectMissing,
     StoreProblem,
 )
-from shared.operations.claims_check import UnbackedClaim, check_claims
+from shared.operations.claims_check import check_claims
 from shared.operations.progress import OnProgress, no_progress
+from shared.operations.verify_findings import (
+    RESTORE_COPY,
+    is_gap,
+    manifest_gone,
+    not_read,
+    of_error,
+    stored_error,
+    unbacked,
+)
 from shared.repository.description import decode_description
 from shared.repository.evidence import evidence_keys, read_evidence
 from shared.repository.layout import DESCRIPTION_KEY, evidence_prefix, files_key, manifest_key
@@ -40,7 +48,6 @@ from shared.repository.repository import Repository
 # Each thread holds one object of at most about 33 MiB.
 READ_THREADS = 4
 _BATCH = 64
-_RESTORE_COPY = "Put it back from another copy of the repository, or rely on another backup and let this one expire."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,12 +122,12 @@ def run_verify(
     ):
         work = _Verify(repository, catalog, now, on_progress)
         work.check(backup_ids)
-        return work.record(one)
+        return work.record()
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What was found in one source; the repository's own files have the empty name."""
+    """What was found in one source, or in one named backup of it; the repository's own files have the empty name."""
 
     backups: int = 0
     objects: int = 0
@@ -151,7 +158,7 @@ class _Verify:
         self._on_progress = on_progress
         self._began_at = now()
         self._is_named = False
-        self._tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+        self._tallies: defaultdict[tuple[str, str], _Tally] = defaultdict(_Tally)
 
     def check(self, backup_ids: Sequence[str] | None) -> None:
         """Check the repository's own files, the manifests, then every object that they name."""
@@ -159,7 +166,7 @@ class _Verify:
         self._check_repository()
         named: dict[tuple[str, int, str], _Named] = {}
         for source, backup_id, row in self._chosen(backup_ids):
-            self._tallies[source].backups += 1
+            self._tally(source, backup_id).backups += 1
             manifest = self._check_manifest(source, backup_id, row)
             self._check_evidence(source, backup_id, row)
             for record in manifest.objects if manifest else ():
@@ -167,28 +174,37 @@ class _Verify:
                 named.setdefault(identity, _Named(source, record, [])).backup_ids.append(backup_id)
         self._check_objects(list(named.values()))
 
-    def record(self, one: str) -> VerifyResult:
-        """Record one result per source in the catalog and return the sum."""
-        tallies = sorted(self._tallies.items())
-        for source, tally in tallies:
-            if source or tally.findings or tally.not_measured:
-                self._catalog.record_verification(self._verification(source, tally, one if source else ""), self._now())
-        findings = tuple(finding for _, tally in tallies for finding in tally.findings)
-        not_measured = tuple(item for _, tally in tallies for item in tally.not_measured)
+    def record(self) -> VerifyResult:
+        """Record one result per source, or per named backup, in the catalog and return the sum."""
+        for (source, backup_id), tally in sorted(self._tallies.items()):
+            self._catalog.record_verification(self._verification(source, backup_id, tally), self._now())
+        tallies = [tally for _, tally in sorted(self._tallies.items())]
+        # An object that two named backups share is found once in each.
+        findings = tuple(dict.fromkeys(finding for tally in tallies for finding in tally.findings))
+        not_measured = tuple(dict.fromkeys(item for tally in tallies for item in tally.not_measured))
         return VerifyResult(
             outcome=overall_outcome(findings, not_measured),
-            backups_checked=sum(tally.backups for _, tally in tallies),
-            objects_checked=sum(tally.objects for _, tally in tallies),
-            bytes_checked=sum(tally.bytes for _, tally in tallies),
+            backups_checked=sum(tally.backups for tally in tallies),
+            objects_checked=sum(tally.objects for tally in tallies),
+            bytes_checked=sum(tally.bytes for tally in tallies),
             findings=findings,
             not_measured=not_measured,
-            evidence_checked=sum(tally.evidence for _, tally in tallies),
+            evidence_checked=sum(tally.evidence for tally in tallies),
         )
 
-    def _verification(self, source: str, tally: _Tally, one: str) -> VerificationResult:
+    def _tally(self, source: str, backup_id: str) -> _Tally:
+        """Count what was named apart: a look at one backup says nothing about the others."""
+        return self._tallies[source, backup_id if self._is_named else ""]
+
+    def _tallies_of(self, item: _Named) -> list[_Tally]:
+        """Return the tallies of all backups that name an object, each once."""
+        keys = dict.fromkeys((item.source, backup_id if self._is_named else "") for backup_id in item.backup_ids)
+        return [self._tallies[key] for key in keys]
+
+    def _verification(self, source: str, backup_id: str, tally: _Tally) -> VerificationResult:
         return VerificationResult(
             source=source,
-            backup_id=one,
+            backup_id=backup_id,
             outcome=overall_outcome(tally.findings, tally.not_measured),
             started_at=self._began_at,
             finished_at=self._now(),
@@ -200,16 +216,16 @@ class _Verify:
 
     def _check_repository(self) -> None:
         """Check goldcopy.json and the recovery files: a script that was changed would be run in an emergency."""
-        tally = self._tallies[""]
+        tally = self._tallies["", ""]
         try:
             decode_description(self._repository.store.get(DESCRIPTION_KEY), fingerprint_key=self._repository.known_key)
             tally.findings += [
                 replace(finding, severity=Severity.ERROR) for finding in self._repository.check_recovery_files()
             ]
         except (IntegrityProblem, ConfigInvalid, ObjectMissing) as error:
-            tally.findings.append(_found("repository", DESCRIPTION_KEY, error))
+            tally.findings.append(of_error("repository", DESCRIPTION_KEY, error))
         except StoreProblem as error:
-            tally.not_measured.append(_gap("repository", DESCRIPTION_KEY, error))
+            tally.not_measured.append(not_read("repository", DESCRIPTION_KEY, error))
 
     def _chosen(self, backup_ids: Sequence[str] | None) -> Iterator[tuple[str, str, BackupRow | None]]:
         """Yield the backups to check: named ones, or all that the repository lists or the catalog knows."""
@@ -222,7 +238,7 @@ class _Verify:
         try:
             ids |= set(self._repository.list_backup_ids())
         except StoreProblem as error:
-            self._tallies[""].not_measured.append(_gap("repository", "list of backups", error))
+            self._tallies["", ""].not_measured.append(not_read("repository", "list of backups", error))
         for backup_id in sorted(ids):
             row = rows.get(backup_id)
             if row is None or row.status is not BackupStatus.EXPIRING:
@@ -236,32 +252,42 @@ class _Verify:
 
     def _check_manifest(self, source: str, backup_id: str, row: BackupRow | None) -> Manifest | None:
         """Check a manifest and its files.tsv; return it when it can be trusted enough to look at its objects."""
-        tally, key = self._tallies[source], manifest_key(source, backup_id)
+        tally, key = self._tally(source, backup_id), manifest_key(source, backup_id)
         try:
             data = self._repository.read_manifest_bytes(source, backup_id)
             recorded = row.manifest_sha256 if row else ""
-            if recorded and recorded != hashlib.sha256(data).hexdigest():
-                tally.findings.append(replaced_manifest(key))
+            is_replaced = bool(recorded) and recorded != hashlib.sha256(data).hexdigest()
+            if is_replaced:
+                self._note_damage(backup_id, replaced_manifest(key), row)
             elif not recorded and self._repository.known_key is None:
                 reason = "the catalog has no digest of it and the fingerprint key is not here"
                 tally.not_measured.append(NotMeasured(check="manifest", object=key, reason=reason))
             manifest = self._repository.read_manifest(source, backup_id)
+            if row is not None and row.damaged_at is not None and not is_replaced:
+                self._catalog.mark_manifest_sound(backup_id, self._now())
             self._check_files_table(manifest)
         except ObjectMissing:
             self._note_gone(source, backup_id, row)
         except IntegrityProblem as error:
-            tally.findings.append(_found("manifest", key, error))
+            self._note_damage(backup_id, of_error("manifest", key, error), row)
         except StoreProblem as error:
-            tally.not_measured.append(_gap("manifest", key, error))
+            tally.not_measured.append(not_read("manifest", key, error))
         else:
             return manifest
         return None
+
+    def _note_damage(self, backup_id: str, finding: Finding, row: BackupRow | None) -> None:
+        """A backup without the manifest that was written cannot be restored: it counts as none from now on."""
+        self._tally(parse_backup_id(backup_id).source, backup_id).findings.append(finding)
+        if row is not None:
+            self._catalog.mark_manifest_damaged(backup_id, finding.message, self._now())
 
     def _note_gone(self, source: str, backup_id: str, row: BackupRow | None) -> None:
         """Tell a manifest that was lost from one that a cleanup removed while we looked, and from one never made."""
         present = self._row(backup_id)
         if present is not None and present.status is BackupStatus.COMPLETE:
-            self._tallies[source].findings.append(_gone(manifest_key(source, backup_id)))
+            finding = manifest_gone(manifest_key(source, backup_id))
+            self._note_damage(backup_id, finding, present if self._is_there() else None)
         elif self._is_named:
             state = f"the catalog says that it is {row.status}" if row else "the catalog does not know it"
             raise BackupUnknown(
@@ -269,22 +295,34 @@ class _Verify:
                 hint="List backups with `goldcopy backups`.",
             )
 
+    def _is_there(self) -> bool:
+        """Whether the repository is still under its name: of one that is gone nothing is damaged."""
+        try:
+            self._repository.require_same()
+        except (StoreProblem, ConfigInvalid):
+            return False
+        except IntegrityProblem:
+            pass  # its description is damaged, and that is a finding of its own
+        return True
+
     def _check_files_table(self, manifest: Manifest) -> None:
         key, table = files_key(manifest.source, manifest.backup_id), files_table(manifest)
-        findings = self._tallies[manifest.source].findings
+        findings = self._tally(manifest.source, manifest.backup_id).findings
         try:
             data = self._repository.store.get(key)
         except ObjectMissing as error:
-            findings.append(_found("files.tsv", key, error))
+            findings.append(of_error("files.tsv", key, error))
             return
         if hashlib.sha256(data).hexdigest() != manifest.files_tsv_sha256:
-            findings.append(_error("files.tsv", key, f"{key} is not what was written", _RESTORE_COPY))
+            findings.append(stored_error("files.tsv", key, f"{key} is not what was written", RESTORE_COPY))
         elif data != table:
-            findings.append(_error("files.tsv", key, f"{key} does not list the files of its manifest", _RESTORE_COPY))
+            findings.append(
+                stored_error("files.tsv", key, f"{key} does not list the files of its manifest", RESTORE_COPY)
+            )
 
     def _check_evidence(self, source: str, backup_id: str, row: BackupRow | None) -> None:
         """Check what restore tests and holds left beside the manifest: a rebuilt catalog believes it."""
-        tally = self._tallies[source]
+        tally = self._tally(source, backup_id)
         try:
             keys = evidence_keys(self._repository, source, backup_id).get(backup_id, [])
             read = read_evidence(self._repository, keys)
@@ -294,9 +332,9 @@ class _Verify:
                     NotMeasured(check="evidence", object=evidence_prefix(source, backup_id), reason=reason)
                 )
             rows = [row] if row else []
-            tally.findings += map(_unbacked, check_claims(self._repository, self._catalog, rows, now=self._now()))
+            tally.findings += map(unbacked, check_claims(self._repository, self._catalog, rows, now=self._now()))
         except StoreProblem as error:
-            tally.not_measured.append(_gap("evidence", evidence_prefix(source, backup_id), error))
+            tally.not_measured.append(not_read("evidence", evidence_prefix(source, backup_id), error))
             return
         tally.findings += read.unreadable
         tally.evidence += len(read.evidence) + len(read.unreadable)
@@ -314,12 +352,12 @@ class _Verify:
                     self._judge(item, problem, was_damaged=item.record.key in damaged_before[item.source])
                     done_bytes += item.record.stored_bytes
                 self._on_progress("verify", done_bytes, total_bytes)
-                if all(_is_gap(problem) for problem in answers):
+                if all(is_gap(problem) for problem in answers):
                     break
         for item in remaining:
-            self._tallies[item.source].not_measured.append(
-                NotMeasured(check="object", object=item.record.key, reason="the store no longer answered")
-            )
+            gap = NotMeasured(check="object", object=item.record.key, reason="the store no longer answered")
+            for tally in self._tallies_of(item):
+                tally.not_measured.append(gap)
 
     def _read(self, item: _Named) -> StoreProblem | DigestMismatch | None:
         try:
@@ -329,19 +367,21 @@ class _Verify:
         return None
 
     def _judge(self, item: _Named, problem: StoreProblem | DigestMismatch | None, *, was_damaged: bool) -> None:
-        tally, key = self._tallies[item.source], item.record.key
-        if problem is not None and _is_gap(problem):
-            tally.not_measured.append(_gap("object", key, problem))
+        tallies, key = self._tallies_of(item), item.record.key
+        if problem is not None and is_gap(problem):
+            for tally in tallies:
+                tally.not_measured.append(not_read("object", key, problem))
             return
         needed_by = item.backup_ids if problem is None else self._still_there(item)
         if not needed_by:
             return  # a cleanup removed the object together with the last backup that named it
-        tally.objects += 1
-        tally.bytes += item.record.stored_bytes
+        tallies[0].objects += 1
+        tallies[0].bytes += item.record.stored_bytes
         if problem is not None:
             self._catalog.mark_object_damaged(key, problem.message, self._now())
             message = f"{problem.message}; needed by {', '.join(sorted(needed_by, reverse=True))}"
-            tally.findings.append(_error("object", key, message, _RESTORE_COPY))
+            for tally in tallies:
+                tally.findings.append(stored_error("object", key, message, RESTORE_COPY))
         elif was_damaged:
             self._catalog.mark_object_sound(key, self._now())
 
@@ -354,40 +394,3 @@ class _Verify:
             ]
         except StoreProblem:
             return item.backup_ids
-
-
-def _is_gap(problem: StoreProblem | DigestMismatch | None) -> bool:
-    """Whether a problem says nothing about the object: it was not read."""
-    return isinstance(problem, StoreProblem) and not isinstance(problem, ObjectMissing)
-
-
-def _found(check: str, name: str, error: GoldcopyError) -> Finding:
-    return _error(check, name, error.message, error.hint)
-
-
-def _gap(check: str, name: str, error: GoldcopyError) -> NotMeasured:
-    return NotMeasured(check=check, object=name, reason=error.message)
-
-
-def _gone(key: str) -> Finding:
-    return _error(
-        "manifest",
-        key,
-        f"{key} is missing although the catalog says that the backup is complete",
-        "Put it back from another copy of the repository; if it is lost for good, run `goldcopy rebuild-catalog`.",
-    )
-
-
-def _unbacked(claim: UnbackedClaim) -> Finding:
-    """Evidence that is not there says nothing about the stored bytes; evidence that says something else does."""
-    return Finding(
-        check="evidence",
-        severity=Severity.WARNING if claim.is_missing else Severity.ERROR,
-        object=evidence_prefix(claim.source, claim.backup_id),
-        message=claim.message,
-        hint=claim.hint,
-    )
-
-
-def _error(check: str, name: str, message: str, hint: str) -> Finding:
-    return Finding(check=check, severity=Severity.ERROR, object=name, message=message, hint=hint)

@@ -262,7 +262,7 @@ class Repository:
             StoreProblem: Writing failed; there is no backup.
         """
         check_place(manifest, manifest.source, manifest.backup_id)
-        self._check_same_repository()
+        self.require_same()
         self._in_parallel(self._check_stored, manifest.objects)
         table = files_table(manifest)
         complete = replace(manifest, files_tsv_sha256=hashlib.sha256(table).hexdigest())
@@ -327,6 +327,19 @@ class Repository:
                 )
         return tuple(findings)
 
+    def require_same(self) -> None:
+        """Make sure that the same repository is still under its name: a disk can be unmounted, a folder exchanged.
+
+        Raises:
+            GoldcopyError: Another one is there, or none, or nobody can tell.
+        """
+        present = decode_description(read_description(self.store), fingerprint_key=self._fingerprint_key)
+        if present.created_at != self._description.created_at:
+            raise StoreRefused(
+                f"{self.url} is now another repository than at the start of the run", hint="See what is mounted there."
+            )
+        self._description = present
+
     def _refuse_forged_description(self) -> None:
         """Tell a key of another repository from a description that somebody without the key has written."""
         for source in self.list_sources():
@@ -342,15 +355,6 @@ class Repository:
         if self.store.get(DESCRIPTION_KEY) != data:
             raise DigestMismatch("goldcopy.json is not stored as it was written", hint="Check the store; try again.")
         self._description = description
-
-    def _check_same_repository(self) -> None:
-        """Refuse to commit when another repository, or none, is now under the same name (a disk was unmounted)."""
-        present = decode_description(read_description(self.store), fingerprint_key=self._fingerprint_key)
-        if present.created_at != self._description.created_at:
-            raise StoreRefused(
-                f"{self.url} is now another repository than at the start of the run", hint="See what is mounted there."
-            )
-        self._description = present
 
     def _check_stored(self, record: ObjectRecord) -> None:
         present = self.store.stat(record.key)

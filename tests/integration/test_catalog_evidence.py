@@ -1,7 +1,7 @@
 """Restore tests, verify runs and damage: what they say about backups, on SQLite and on Postgres."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -144,6 +144,63 @@ def test_verify_run_comes_back_and_shows_in_the_status(catalog: Catalog) -> None
     status = catalog.source_status("app")
     assert status is not None
     assert (status.last_verified_at, status.last_verified_outcome) == (NOW + HOUR, Outcome.FAILED)
+
+
+def test_a_verify_run_of_one_backup_takes_back_only_what_it_found_itself(catalog: Catalog) -> None:
+    one, other = (complete(catalog, make_manifest(suffix=suffix)).backup_id for suffix in ("000a", "000b"))
+
+    def verified(hours: int, outcome: Outcome, backup_id: str = "") -> tuple[Outcome | None, datetime | None]:
+        at = NOW + hours * HOUR
+        result = VerificationResult(
+            source="app", backup_id=backup_id, outcome=outcome, started_at=at - HOUR / 2, finished_at=at
+        )
+        catalog.record_verification(result, at)
+        status = catalog.source_status("app")
+        assert status is not None
+        return status.last_verified_outcome, status.last_verified_whole_at
+
+    assert verified(1, Outcome.FAILED) == (Outcome.FAILED, NOW + HOUR)
+    assert verified(2, Outcome.PASSED, one) == (Outcome.FAILED, NOW + HOUR)
+    assert verified(3, Outcome.PASSED) == (Outcome.PASSED, NOW + 3 * HOUR)
+    assert verified(4, Outcome.FAILED, one) == (Outcome.FAILED, NOW + 3 * HOUR)
+    assert verified(5, Outcome.PASSED, other) == (Outcome.FAILED, NOW + 3 * HOUR)
+    assert verified(6, Outcome.PASSED, one) == (Outcome.PASSED, NOW + 3 * HOUR)
+    assert verified(7, Outcome.NOT_MEASURED, other) == (Outcome.NOT_MEASURED, NOW + 3 * HOUR)
+    assert verified(8, Outcome.PASSED) == (Outcome.PASSED, NOW + 8 * HOUR)
+
+
+def test_a_backup_without_its_manifest_is_damaged_until_it_is_back(catalog: Catalog) -> None:
+    older, newer = (
+        complete(catalog, make_manifest(suffix=suffix, at=at)).backup_id
+        for suffix, at in (("000a", NOW), ("000b", NOW + HOUR))
+    )
+    prove(catalog, newer, Outcome.PASSED, NOW + 2 * HOUR)
+
+    def standing() -> tuple[str, str, int]:
+        status = catalog.source_status("app")
+        assert status is not None
+        return status.newest_complete_id, status.newest_proven_id, status.damaged_count
+
+    assert catalog.mark_manifest_damaged(newer, "gone", NOW + 3 * HOUR)
+    assert catalog.mark_manifest_damaged(newer, "gone", NOW + 4 * HOUR)
+    assert catalog.backup(newer).damaged_at == NOW + 3 * HOUR
+    assert standing() == (older, "", 1)
+    catalog.mark_manifest_sound(newer, NOW + 5 * HOUR)
+    assert standing() == (newer, newer, 0)
+    actions = [entry.action for entry in catalog.audit_entries() if entry.action.startswith("manifest.")]
+    assert actions == ["manifest.damaged", "manifest.sound"]
+
+
+def test_damage_of_the_manifest_and_of_an_object_are_told_apart(catalog: Catalog) -> None:
+    manifest = complete(catalog, make_manifest())
+    catalog.mark_object_damaged(manifest.objects[0].key, "gone", NOW + 2 * HOUR)
+    catalog.mark_manifest_damaged(manifest.backup_id, "gone", NOW + HOUR)
+    assert catalog.backup(manifest.backup_id).damaged_at == NOW + HOUR
+    catalog.mark_manifest_sound(manifest.backup_id, NOW + 3 * HOUR)
+    assert catalog.backup(manifest.backup_id).damaged_at == NOW + 2 * HOUR
+    catalog.mark_manifest_damaged(manifest.backup_id, "gone", NOW + 4 * HOUR)
+    catalog.mark_object_sound(manifest.objects[0].key, NOW + 5 * HOUR)
+    assert catalog.backup(manifest.backup_id).damaged_at == NOW + 4 * HOUR
 
 
 def test_proof_of_another_manifest_is_none(catalog: Catalog) -> None:

@@ -174,6 +174,7 @@ def expected_status(catalog: Catalog, source: str) -> SourceStatusRow:
         recovery_time_seconds=passed.recovery_time_seconds if passed else None,
         last_verified_at=verified.finished_at if verified else None,
         last_verified_outcome=verified.outcome if verified else None,
+        last_verified_whole_at=verified.finished_at if verified else None,
         backup_count=len(complete_rows),
         held_count=sum(row.held for row in rows),
         damaged_count=sum(row.damaged_at is not None for row in complete_rows),

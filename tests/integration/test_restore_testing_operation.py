@@ -181,6 +181,17 @@ def test_a_damaged_manifest_fails(backups: RealBackups, backed_up: Manifest) -> 
     backups.store.put(key, flip(backups.store.get(key)), replace=True)
     report = backups.test(backed_up)
     assert (report.result.outcome, report.result.findings[0].check) == (Outcome.FAILED, "integrity")
+    assert backups.catalog.backup(backed_up.backup_id).damaged_at is not None
+
+
+def test_a_missing_manifest_fails_and_its_backup_counts_as_none(backups: RealBackups, backed_up: Manifest) -> None:
+    backups.store.delete(manifest_key("app", backed_up.backup_id))
+    report = backups.test(backed_up)
+    assert (report.result.outcome, report.result.findings[0].check) == (Outcome.FAILED, "integrity")
+    assert backups.catalog.backup(backed_up.backup_id).damaged_at is not None
+    status = backups.catalog.source_status("app")
+    assert status is not None
+    assert status.newest_complete_id == ""
 
 
 def test_another_identity_is_not_measured(backups: RealBackups, backed_up: Manifest) -> None:
@@ -203,6 +214,7 @@ def test_a_missing_server_is_not_measured(backups: RealBackups, backed_up: Manif
 def test_a_store_that_is_gone_is_not_measured(backups: RealBackups, backed_up: Manifest) -> None:
     (backups.folder / "repository").rename(backups.folder / "elsewhere")
     assert backups.test(backed_up).result.outcome is Outcome.NOT_MEASURED
+    assert backups.catalog.backup(backed_up.backup_id).damaged_at is None
 
 
 def test_rows_that_do_not_restore_fail(backups: RealBackups, database: DatabaseAddress) -> None:
