@@ -4,15 +4,18 @@ No sentence repeats the URL: what stands in it are tokens and passwords, and in 
 """
 
 import re
+import ssl
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
+import requests
 from apprise import AppriseAsset
 from apprise.plugins import N_MGR, url_to_dict
 from apprise.plugins.base import NotifyBase
 from apprise.plugins.custom_json import NotifyJSON
 from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.email.base import NotifyEmail
+from apprise.plugins.email.common import SecureMailMode
 from apprise.plugins.slack import NotifySlack
 
 from shared.notices.apprise_log import listen
@@ -32,6 +35,7 @@ _EXAMPLES: dict[type[NotifyBase], str] = {
     NotifyDiscord: "https://discord.com/api/webhooks/ID/TOKEN as Discord shows it",
     NotifyJSON: "jsons://HOST/PATH",
 }
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1", "[::1]"})
 _SOCKET_TIMEOUT_SHARE = 0.8
 """Of the whole time that a delivery may take, so that a silent server is noticed before the whole time is over."""
 
@@ -61,6 +65,13 @@ def open_service(url: str, timeout_seconds: float) -> NotifyBase:
             raise AddressInvalid(_shape(kind, str(found["schema"]))) from None
     if not service.enabled:
         raise AddressInvalid(f"{service.service_name} needs a Python package that is not installed here")
+    if isinstance(service, MailService) and _is_in_the_clear(service):
+        raise AddressInvalid(
+            "it sends mail in the clear, which only a relay on this machine gets, without a login;"
+            f" write {_EXAMPLES[NotifyEmail]}"
+        )
+    if service.verify_certificate:
+        service.verify_certificate = cast(bool, _authorities())  # Apprise hands it to requests, which takes a file too
     longest = _SOCKET_TIMEOUT_SHARE * timeout_seconds
     service.socket_connect_timeout = _own(found, "cto", service.socket_connect_timeout, longest)
     service.socket_read_timeout = _own(found, "rto", service.socket_read_timeout, longest)
@@ -100,6 +111,26 @@ def _asset() -> AppriseAsset:
         http_redirects=False,
         interpret_emojis=False,
     )
+
+
+def _is_in_the_clear(service: MailService) -> bool:
+    """Say whether mail would cross a network without encryption, or a password would be sent without."""
+    if service.secure_mode != SecureMailMode.INSECURE:
+        return False
+    return bool(service.user or service.password) or service.smtp_host not in _THIS_MACHINE
+
+
+def _authorities() -> str | bool:
+    """Return the file of certificate authorities for whatever posts with requests, which knows its own variable only.
+
+    Returns:
+        What REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names, else what SSL_CERT_FILE names, which mail goes by; else True,
+        for those that come with requests.
+    """
+    session, paths = requests.Session(), ssl.get_default_verify_paths()
+    session.verify = paths.cafile if paths.cafile and paths.cafile != paths.openssl_cafile else True
+    found: str | bool = session.merge_environment_settings("https://", {}, None, None, None)["verify"]
+    return found
 
 
 def _own(found: dict[str, Any], key: str, value: float, longest: float) -> float:

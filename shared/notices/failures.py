@@ -23,6 +23,8 @@ from shared.notices.wording import clean
 LONGEST_WAIT_SECONDS = 86400.0
 _ANSWER_CHARACTERS = 200
 _TRANSIENT_STATUS = frozenset({408, 425, 429})
+# OpenSSL's codes for a certificate that nobody known has signed; an expired one or another name is not mended by trust.
+_UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
 _NEXT_STEPS = {
     401: "its credentials are wrong",
     403: "it is not allowed to post there",
@@ -97,7 +99,10 @@ def retry_after_seconds(header: str | None, answered: str | None) -> float | Non
 
 
 def _why(error: ssl.SSLCertVerificationError) -> str:
-    return str(getattr(error, "verify_message", "")) or "it was refused"
+    words = str(getattr(error, "verify_message", "")) or "it was refused"
+    if getattr(error, "verify_code", None) not in _UNKNOWN_AUTHORITY:
+        return words
+    return f"{words}; if its authority is your own, name it in SSL_CERT_FILE (REQUESTS_CA_BUNDLE goes before it)"
 
 
 def _network_words(receiver: str, chain: list[BaseException]) -> str:

@@ -30,7 +30,7 @@ _QUOTED_PRINTABLE.body_encoding = QP
 
 
 class MailService(Outspoken, NotifyEmail):
-    """`mailtos://` (STARTTLS or TLS from the start) and `mailto://`: one mail to all its recipients."""
+    """`mailtos://` (STARTTLS or TLS from the start): one mail to all its recipients."""
 
     def send(self, *args: Any, **kwargs: Any) -> bool:
         """Send in place of Apprise, except where the URL asks for PGP, which Apprise alone can do."""

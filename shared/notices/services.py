@@ -5,7 +5,6 @@ itself and what becomes of the answer. Apprise's own layout would turn `@everyon
 to everyone, and its answer is yes or no.
 """
 
-import json
 from typing import Any, cast
 
 import requests
@@ -96,7 +95,7 @@ class WebhookService(Outspoken, NotifyJSON):
     def send(self, *_args: Any, **_kwargs: Any) -> bool:
         """Post in place of Apprise, whose document holds no more than a title and a text."""
         address = f"{'https' if self.secure else 'http'}://{self.host}{f':{self.port}' if self.port else ''}"
-        headers = {"Idempotency-Key": json.dumps(self.notice.key), **self.headers}
+        headers = {"Idempotency-Key": self.notice.key, **self.headers}
         try:
             answer = post_json(
                 self,

@@ -121,7 +121,8 @@ def _chosen(config: Config, name: str | None) -> list[Channel]:
 
 
 def _finding(key: str, message: str, hint: str) -> Finding:
-    return Finding(check="channels", severity=Severity.WARNING, object=key, message=f"{key}: {message}", hint=hint)
+    about = f"{key}: " if key != "channels" else ""
+    return Finding(check="channels", severity=Severity.WARNING, object=key, message=f"{about}{message}", hint=hint)
 
 
 def _usable(channel: Channel, warnings: list[str]) -> str:

@@ -171,6 +171,13 @@ class TestCheck:
             ("nonsense://hunter2", "Apprise knows no service nonsense://"),
             ("hunter2", "it is not an Apprise URL"),
             ("https://example.com/hunter2", "write jsons://"),
+            ("mailto://me:hunter2@mail.example/?to=a@b.example", "write mailtos://"),
+            (
+                "mailto://localhost:25/?smtp=mail.example&from=a@b.example&to=hunter2@b.example",
+                "sends mail in the clear",
+            ),
+            ("mailto://me:hunter2@localhost/?smtp=localhost&to=a@b.example", "write mailtos://"),
+            ("mailtos://me:hunter2@mail.example/?mode=insecure&to=a@b.example", "write mailtos://"),
             ("tgram://hunter2", "tgram://*** is not a valid Telegram URL"),
         ],
     )
@@ -190,7 +197,7 @@ class TestCheck:
         assert errors == ["channels.slack.url: the environment variable SLACK_URL is not set"]
 
     def test_unwise_urls_are_warned_of(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("MAIL_URL", "mailto://me:hunter2@mail.example/?to=a@b.example")
+        monkeypatch.setenv("MAIL_URL", "json://me:hunter2@hook.example/")
         monkeypatch.setenv("DISCORD_URL", "jsons://x.example/?verify=no")
         _, errors, warnings = findings(config)
         assert errors == []
@@ -199,11 +206,26 @@ class TestCheck:
             "channels.discord.url: verify=no: anybody on the way can read and change what is sent",
         ]
 
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "mailto://localhost:25/?smtp=localhost&from=a@b.example&to=c@b.example",
+            "mailto://127.0.0.1:25/?smtp=127.0.0.1&from=a@b.example&to=c@b.example",
+            "mailto://me:hunter2@mail.example/?mode=starttls&to=a@b.example",
+        ],
+    )
+    def test_relay_of_this_machine_needs_no_encryption_and_a_mode_is_kept(
+        self, config: Path, monkeypatch: pytest.MonkeyPatch, url: str
+    ) -> None:
+        monkeypatch.setenv("MAIL_URL", url)
+        _, errors, _ = findings(config)
+        assert errors == []
+
     def test_no_channel_at_all_is_warned_of(self, tmp_path: Path) -> None:
         path = tmp_path / "goldcopy.toml"
         write_configuration(path)
         _, _, [warning] = findings(path)
-        assert "nobody hears of a failed backup" in warning.message
+        assert warning.message == "none is configured: nobody hears of a failed backup"
 
 
 class TestConfiguration:

@@ -44,7 +44,7 @@ def test_mail_has_a_text_and_an_html_part_that_say_the_same(mailbox: MailBox) ->
         assert "Do not rely on backup" in text
         assert "goldcopy show 20261121T020000Z-app-7f3a" in text
         assert "postgis" in text
-        assert "https://goldcopy.acme.example/?source=app" in text
+        assert "https://goldcopy.acme.example/source?source=app" in text
 
 
 def test_headers_are_those_of_a_machine(mailbox: MailBox) -> None:

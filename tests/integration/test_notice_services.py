@@ -83,7 +83,7 @@ def test_slack_shows_title_impact_and_command(services: WebServices) -> None:
     shown = texts(message["attachments"][0]["blocks"])
     assert "*Impact:* Do not rely on backup" in shown
     assert "`goldcopy show 20261121T020000Z-app-7f3a`" in shown
-    assert "<https://goldcopy.acme.example/?source=app|Open Goldcopy>" in shown
+    assert "<https://goldcopy.acme.example/source?source=app|Open Goldcopy>" in shown
     assert message["attachments"][0]["color"] == "#cf222e"
 
 
@@ -172,7 +172,7 @@ def test_webhook_gets_the_whole_notice_as_documented(services: WebServices) -> N
     assert request.path == "/in/secret-path"
     assert request.headers["Authorization"].startswith("Basic ")
     assert request.headers["X-Team"] == "ops"
-    assert request.headers["Idempotency-Key"] == '"restore-test-failed:t2"'
+    assert request.headers["Idempotency-Key"] == request.json["key"] == "restore-test-failed:t2"
     assert request.json["format"] == 1
     assert read_notice(request.json) == NOTICE
 
@@ -231,10 +231,20 @@ class TestFailures:
     @pytest.mark.parametrize("url", ALL.values(), ids=ALL)
     def test_certificate_that_nobody_vouches_for(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        monkeypatch.delenv("SSL_CERT_FILE")
         result = send(url)
         assert result.state is DeliveryState.FAILED
         assert "certificate" in result.error
+        assert "SSL_CERT_FILE" in result.error
         assert_no_secret(result.error)
+
+    @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+    @pytest.mark.parametrize("url", ALL.values(), ids=ALL)
+    def test_authority_of_ones_own_is_named_by_either_variable(
+        self, url: str, variable: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE" if variable == "SSL_CERT_FILE" else "SSL_CERT_FILE")
+        assert send(url).error == ""
 
     @pytest.mark.parametrize("url", ALL.values(), ids=ALL)
     def test_nobody_listens(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
