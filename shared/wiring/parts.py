@@ -84,7 +84,7 @@ class Parts:
         try:
             repository = self.repository()
         except StoreRefused:
-            if self.store.stat("goldcopy.json") is not None or self._fingerprint_key() is not None:
+            if self.store.stat("goldcopy.json") is not None or self.fingerprint_key() is not None:
                 raise  # a key without its repository: the disk is not mounted, or the address is another one
             self._refuse_if_catalog_knows_backups()
             repository = Repository.create(self.store, recipients, now)
@@ -106,7 +106,7 @@ class Parts:
             StoreRefused: There is no repository.
             ConfigInvalid: Neither the key nor an identity is here.
         """
-        key = self._fingerprint_key()
+        key = self.fingerprint_key()
         if key is not None:
             return Repository.open(self.store, fingerprint_key=key)
         identities = self.identities() if self.has_identity() else ()
@@ -114,6 +114,24 @@ class Parts:
         if identities:
             self._keep_fingerprint_key(repository)
         return repository
+
+    def fingerprint_key(self) -> bytes | None:
+        """Read this machine's copy of the fingerprint key; None where it has none.
+
+        Raises:
+            ConfigInvalid: It is there and cannot be read.
+        """
+        reference = self.config.file.repository.fingerprint_key
+        if not reference.startswith("file:"):
+            text = self.config.references.text(reference, key="repository.fingerprint_key")
+            try:
+                return bytes.fromhex(text)
+            except ValueError:
+                raise ConfigInvalid(
+                    "repository.fingerprint_key does not refer to a key in hex", hint="Give 64 hex digits."
+                ) from None
+        path = self.config.references.path(reference.removeprefix("file:"))
+        return find_fingerprint_key(path)
 
     def check_identity(self) -> None:
         """Make sure that the identity here opens the repository, and that the fingerprint key here is the repository's.
@@ -160,19 +178,6 @@ class Parts:
         """Close what was opened."""
         if "catalog" in self.__dict__:
             self.catalog.close()
-
-    def _fingerprint_key(self) -> bytes | None:
-        reference = self.config.file.repository.fingerprint_key
-        if not reference.startswith("file:"):
-            text = self.config.references.text(reference, key="repository.fingerprint_key")
-            try:
-                return bytes.fromhex(text)
-            except ValueError:
-                raise ConfigInvalid(
-                    "repository.fingerprint_key does not refer to a key in hex", hint="Give 64 hex digits."
-                ) from None
-        path = self.config.references.path(reference.removeprefix("file:"))
-        return find_fingerprint_key(path)
 
     def _keep_fingerprint_key(self, repository: Repository) -> None:
         reference = self.config.file.repository.fingerprint_key

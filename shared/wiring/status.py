@@ -52,7 +52,8 @@ class StatusDesk:
         from shared.wiring.parts import Parts
 
         timeout = self._config.file.health.repository_timeout
-        return probe_repository(lambda: Parts(self._config).store, timeout, now)
+        parts = Parts(self._config)
+        return probe_repository(lambda: parts.store, timeout, now, read_key=parts.fingerprint_key)
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def _read_healths(parts: Parts, at: datetime) -> Sequence[Health]:
     """Ask the repository, remember what it answered, and judge every source."""
     timeout = parts.config.file.health.repository_timeout
     before = parts.catalog.reach(REPOSITORY)
-    answer = probe_repository(lambda: parts.store, timeout, at)
+    answer = probe_repository(lambda: parts.store, timeout, at, read_key=parts.fingerprint_key)
     stands, failures = settle_reach(before[0] if before else None, before[1] if before else 0, answer)
     parts.catalog.record_reach(REPOSITORY, stands, failures=failures)
     return read_status(parts.catalog, parts.config.sources, at, repository=stands).healths

@@ -18,9 +18,12 @@ from shared.clock import utc_now
 from shared.demo.generated_history import HistoryShape, configuration_text, fill_catalog
 from shared.errors import CatalogProblem, ConfigInvalid
 from shared.operations.reach import probe_repository
+from shared.repository.keys import write_fingerprint_key
 from shared.repository.layout import DESCRIPTION_KEY
 from shared.repository.local import LocalStore
+from shared.repository.repository import Repository
 from shared.wiring.metrics_endpoint import LOOPBACK, MetricsServer
+from tests.support.repository_builder import RECIPIENTS
 
 SHAPE = HistoryShape(sources=12, days=60, failed_ratio=0, troubled_ratio=0)
 
@@ -138,8 +141,9 @@ class HangingStore(LocalStore):
 
     released: Event
 
-    def stat(self, key: str) -> None:
+    def get(self, key: str) -> bytes:
         self.released.wait(60)
+        return super().get(key)
 
 
 def test_a_store_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
@@ -161,8 +165,33 @@ def test_a_secret_that_is_missing_here_says_nothing_about_the_repository(tmp_pat
     now = utc_now()
     assert probe_repository(refuse, timedelta(seconds=5), now).is_reachable is None
     store = LocalStore(tmp_path)
-    store.put(DESCRIPTION_KEY, b"{}")
-    assert probe_repository(lambda: store, timedelta(seconds=5), now).is_reachable is True
+    key = Repository.create(store, RECIPIENTS, now).fingerprint_key
+    assert probe_repository(lambda: store, timedelta(seconds=5), now, read_key=lambda: key).is_reachable is True
+    without = probe_repository(lambda: store, timedelta(seconds=5), now)
+    assert (without.is_reachable, "nobody could check that it is ours" in without.message) == (True, True)
+
+
+def test_another_repository_in_its_place_is_not_ours(tmp_path: Path) -> None:
+    now = utc_now()
+    ours, other = LocalStore(tmp_path / "ours"), LocalStore(tmp_path / "other")
+    key = Repository.create(ours, RECIPIENTS, now).fingerprint_key
+    Repository.create(other, RECIPIENTS, now)
+    answer = probe_repository(lambda: other, timedelta(seconds=5), now, read_key=lambda: key)
+    assert answer.is_reachable is False
+    assert f"the repository at {other.url} is another one" in answer.message
+    other.put(DESCRIPTION_KEY, b"{}", replace=True)
+    assert probe_repository(lambda: other, timedelta(seconds=5), now, read_key=lambda: key).is_reachable is False
+
+
+def test_a_status_that_asks_is_red_when_the_repository_was_exchanged(config: Path, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "ours")
+    key = Repository.create(store, RECIPIENTS, utc_now()).fingerprint_key
+    write_fingerprint_key(config.parent / ".goldcopy" / "fingerprint.key", key)
+    other = config.parent / ".goldcopy" / "repository"
+    Repository.create(LocalStore(other), RECIPIENTS, utc_now())
+    result = run(config, "status", "--probe")
+    assert result.return_value == 1
+    assert "is another one" in result.stdout
 
 
 def test_metrics_of_the_command_line_are_read_by_prometheus(config: Path) -> None:
