@@ -8,7 +8,7 @@ every page and again by every command, so a role that is taken away is gone at t
 import os
 import pwd
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,10 +42,18 @@ def current_user() -> Person | Gate:
     Raises:
         CatalogProblem: The catalog, which knows the roles, cannot be read.
     """
+    return _who(_claims())
+
+
+def _claims() -> dict[str, Any]:
+    """Return what Streamlit knows of whoever looks; only while it runs a page for them."""
+    return {} if site.current().config.file.app.sign_in is None else dict(st.user.to_dict())
+
+
+def _who(claims: Mapping[str, Any]) -> Person | Gate:
     settings = site.current().config.file.app.sign_in
     if settings is None:
         return this_person()
-    claims = dict(st.user.to_dict())
     if not claims.get("is_logged_in"):
         return Gate(title="Sign in to see the backups", sentence="Your organisation's sign-in page opens next.")
     return admit(claims, settings, now=utc_now())
@@ -95,7 +103,21 @@ def require(role: Role) -> Person:
     Raises:
         NotAllowed: They may not.
     """
-    found = current_user()
+    return _require(current_user(), role)
+
+
+def later(role: Role) -> Callable[[], Person]:
+    """Return `require` for whoever looks now, to be called later where Streamlit runs no page: role and age anew.
+
+    Raises:
+        NotAllowed: They may not even now.
+    """
+    require(role)
+    claims = _claims()
+    return lambda: _require(_who(claims), role)
+
+
+def _require(found: Person | Gate, role: Role) -> Person:
     if isinstance(found, Gate):
         raise NotAllowed(found.title.lower(), hint=found.sentence)
     if not found.role.may(role):

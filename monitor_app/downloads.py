@@ -5,29 +5,68 @@ import zipfile
 from collections.abc import Callable
 from datetime import datetime
 
+import streamlit as st
+
 from monitor_app import auth, data, site
 from shared.domain.backup import parse_backup_id
 from shared.domain.person import Role
 
+MakeBytes = Callable[[], bytes]
 
-def manifest(backup_id: str) -> Callable[[], bytes]:
-    """Return a reader of a backup's manifest as it is stored; it runs when the viewer asks for the file.
+
+def button(
+    label: str,
+    make: MakeBytes,
+    file_name: str,
+    mime: str,
+    *,
+    icon: str = ":material/download:",
+    note: str | None = None,
+) -> None:
+    """Offer a file, made when it is asked for; every download of the app is one of these.
+
+    Args:
+        label: On the button.
+        make: Makes the file's bytes.
+        file_name: As which it is saved.
+        mime: Its type.
+        icon: Beside the label.
+        note: Shown when the pointer rests on it.
+    """
+    st.download_button(
+        label,
+        for_viewers(make),
+        file_name,
+        mime,
+        icon=icon,
+        help=note,
+        on_click="ignore",
+        key=f"download-{file_name}",
+    )
+
+
+def for_viewers(make: MakeBytes) -> MakeBytes:
+    """Return a maker of the same file that first asks who may have it: the page may have been open for days.
 
     Raises:
-        NotAllowed: Whoever looks at the page may not have it.
+        NotAllowed: Whoever looks at the page may not have it even now; the maker raises it when they may not any more.
     """
-    # Asked now: the reader runs later, where Streamlit knows no user; its address is known to this session only.
-    auth.require(Role.VIEWER)
+    ask = auth.later(Role.VIEWER)
+
+    def asked() -> bytes:
+        ask()
+        return make()
+
+    return asked
+
+
+def manifest(backup_id: str) -> MakeBytes:
+    """Return a reader of a backup's manifest as it is stored."""
     return lambda: _stored(backup_id)["manifest.json"]
 
 
-def recovery_kit(backup_id: str) -> Callable[[], bytes]:
-    """Return a maker of the archive that `recover.sh` needs beside a copy of the repository; same facts, same bytes.
-
-    Raises:
-        NotAllowed: Whoever looks at the page may not have it.
-    """
-    auth.require(Role.VIEWER)
+def recovery_kit(backup_id: str) -> MakeBytes:
+    """Return a maker of the archive that `recover.sh` needs beside a copy of the repository; same facts, same bytes."""
 
     def make() -> bytes:
         from shared.repository.recovery import packaged_recovery_files
@@ -37,23 +76,13 @@ def recovery_kit(backup_id: str) -> Callable[[], bytes]:
     return make
 
 
-def report_file(period: str, source: str, name: str) -> Callable[[], bytes]:
-    """Return a reader of one file of a compliance report.
-
-    Raises:
-        NotAllowed: Whoever looks at the page may not have it.
-    """
-    auth.require(Role.VIEWER)
+def report_file(period: str, source: str, name: str) -> MakeBytes:
+    """Return a reader of one file of a compliance report."""
     return lambda: next(file.data for file in data.report(period, source).files if file.name == name)
 
 
-def report_archive(period: str, source: str) -> Callable[[], bytes]:
-    """Return a maker of the archive of all files of a compliance report, digests included.
-
-    Raises:
-        NotAllowed: Whoever looks at the page may not have it.
-    """
-    auth.require(Role.VIEWER)
+def report_archive(period: str, source: str) -> MakeBytes:
+    """Return a maker of the archive of all files of a compliance report, digests included."""
 
     def make() -> bytes:
         from shared.reports.printing import zipped

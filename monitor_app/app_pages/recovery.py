@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from monitor_app import data
+from monitor_app import data, downloads
 from monitor_app.components import finding, recovery_view, tables
 from monitor_app.components.charts import show
 from monitor_app.components.recovery_chart import recovery_figure
@@ -42,13 +42,8 @@ def main() -> None:
     if not tests:
         finding.nothing_here("Nothing is tried yet", "Restore the newest backup and compare:", "goldcopy restore-test")
         return
-    st.download_button(
-        "Evidence as CSV",
-        partial(recovery_view.evidence_csv, evidence),
-        "goldcopy-restore-tests.csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
+    downloads.button(
+        "Evidence as CSV", partial(recovery_view.evidence_csv, evidence), "goldcopy-restore-tests.csv", "text/csv"
     )
     shown = recovery_view.evidence_rows(tests, where)
     columns = recovery_view.evidence_columns(where)

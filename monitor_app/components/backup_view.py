@@ -5,6 +5,7 @@ from datetime import tzinfo
 
 import streamlit as st
 
+from monitor_app import downloads
 from monitor_app.components import finding, tables
 from monitor_app.components.backups import backup_facts, hold_words, restore_test_facts, result_words
 from monitor_app.components.text import count, esc, free
@@ -77,16 +78,16 @@ def show_test(test: RestoreTestRow, where: tzinfo, *, is_open: bool) -> None:
 
 
 def _downloads(backup_id: str, manifest: ReadBytes, recovery_kit: ReadBytes) -> None:
-    st.download_button(
+    downloads.button(
         "Manifest", manifest, f"{backup_id}.manifest.json", "application/json", icon=":material/description:"
     )
-    st.download_button(
+    downloads.button(
         "Recovery kit",
         recovery_kit,
         f"{backup_id}.recovery-kit.zip",
         "application/zip",
         icon=":material/healing:",
-        help="recover.sh, its instructions and the list of files: with a copy of the repository and the key it "
+        note="recover.sh, its instructions and the list of files: with a copy of the repository and the key it "
         "restores this backup without Goldcopy. Holds no data.",
     )
 

@@ -1,10 +1,8 @@
 """What the app may change: who may, what is recorded, once per intent; from pages and over HTTP."""
 
 import asyncio
-import io
 import json
 import threading
-import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,9 +12,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from monitor_app import api, downloads, site
+from monitor_app import api, site
 from monitor_app.actions import backups
-from monitor_app.auth import Gate
 from monitor_app.rate_limit import RateLimit
 from monitor_app.site import Site
 from shared.catalog.app_records import ManualBackup
@@ -27,7 +24,6 @@ from shared.domain.api_key import digest_of, key_of
 from shared.domain.backup import BackupStatus
 from shared.domain.person import Person, Role
 from shared.errors import CatalogProblem, NotAllowed, ProgramFailed, ProgramMissing, UsageProblem
-from shared.repository.layout import files_key, manifest_key
 from shared.repository.repository import Repository
 from shared.wiring.parts import Parts
 from tests.support.catalogs import NOW
@@ -226,24 +222,6 @@ def test_hold_is_placed_once_released_by_its_owner_or_an_admin(place: Site, stor
         backups.release_hold(place, ADA, "token-3", backup_id=backup, owner=OLGA.name, reason="case closed")
     assert story.holds_in_force(backup) == ()
     assert [hold.released_by for hold in story.holds(backup)] == ["ada@example.com"]
-
-
-def test_files_are_made_where_streamlit_knows_no_user_for_those_who_might_have_them(
-    place: Site, story: Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    backup = newest(story)
-    store = Parts(place.config).store
-    store.put(manifest_key("shop", backup), b"{}")
-    store.put(files_key("shop", backup), b"a table")
-    monkeypatch.setattr("monitor_app.auth.current_user", lambda: VERA)
-    read, make = downloads.manifest(backup), downloads.recovery_kit(backup)
-    monkeypatch.setattr("monitor_app.auth.current_user", lambda: Gate(title="Sign in", sentence=""))
-    assert read() == b"{}"
-    with zipfile.ZipFile(io.BytesIO(make())) as kit:
-        assert kit.namelist() == ["RECOVER.md", "files.tsv", "manifest.json", "recover.sh"]
-        assert kit.read("recover.sh").startswith(b"#!")
-    with pytest.raises(NotAllowed):
-        downloads.manifest(backup)
 
 
 def test_the_connection_of_the_pages_can_write_nothing(place: Site) -> None:
