@@ -169,7 +169,7 @@ def comparison(source: str, keep: tuple[str, ...]) -> PolicyComparison:
 
 
 # Shared as it is, not copied for every run: it is frozen, and holds whole files.
-@st.cache_resource(max_entries=4, ttl=CHAIN_SECONDS, show_spinner="Reading the records and judging them")
+@st.cache_resource(max_entries=4, ttl=CHAIN_SECONDS, show_spinner=False)
 def report(period: str, source: str) -> ReportResult:
     """The compliance report of a period, of one source or (empty name) of all."""
     shown = site.current()

@@ -18,10 +18,9 @@ from shared.domain.compliance_sources import (
 from shared.domain.compliance_whole import judge_whole
 from shared.domain.control import ControlResult, Judgement, Status, over_sources, plural, unmeasured
 from shared.domain.exposure import Segment, find_breaches
-from shared.domain.period import Period
+from shared.domain.period import Period, format_second
 from shared.domain.proof import Outcome
 from shared.domain.source import Source
-from shared.units import format_instant
 
 DISCLAIMER = (
     "This report lists evidence that supports an audit of the requirements named beside each control. It is no "
@@ -152,7 +151,7 @@ def _judge(judge: JudgeSource, record: SourceRecord, facts: PeriodFacts) -> Judg
 def _notes(facts: PeriodFacts) -> Iterator[str]:
     period = facts.period
     if facts.until < period.ends_at:
-        yield f"The period is not over: judged until {format_instant(facts.until)}."
+        yield f"The period is not over: judged until {format_second(facts.until)}."
     gaps = [gap for record in sorted(facts.sources, key=lambda item: item.name) if (gap := _gap(record, facts))]
     yield from gaps[:_GAPS_SHOWN]
     if len(gaps) > _GAPS_SHOWN:
@@ -161,7 +160,7 @@ def _notes(facts: PeriodFacts) -> Iterator[str]:
     if unknown:
         yield f"Recorded, but not in the configuration any more, and so not judged: {', '.join(unknown)}."
     if facts.watched_since and period.begins_at < facts.watched_since < facts.until:
-        yield f"Incidents are recorded from {format_instant(facts.watched_since)} on, when the watch began."
+        yield f"Incidents are recorded from {format_second(facts.watched_since)} on, when the watch began."
 
 
 def _gap(record: SourceRecord, facts: PeriodFacts) -> str:
@@ -170,10 +169,10 @@ def _gap(record: SourceRecord, facts: PeriodFacts) -> str:
     if record.policy is None or begins_at == facts.period.begins_at:
         return ""
     if begins_at is None and record.first_record_at is not None:
-        return f"{record.name}: its first record is of {format_instant(record.first_record_at)}; it is left out."
+        return f"{record.name}: its first record is of {format_second(record.first_record_at)}; it is left out."
     if begins_at is None:
         return f"{record.name}: nothing was ever recorded of it; it is not measured."
-    return f"{record.name}: judged from {format_instant(begins_at)}, its first record; before that nothing is known."
+    return f"{record.name}: judged from {format_second(begins_at)}, its first record; before that nothing is known."
 
 
 def _summarise(record: SourceRecord, facts: PeriodFacts) -> SourceSummary:

@@ -29,10 +29,11 @@ from shared.domain.exposure import (
     newest_over_time,
     proven_spans,
 )
+from shared.domain.period import format_second
 from shared.domain.proof import Outcome
 from shared.domain.schedule import Cron, cron_expression
 from shared.domain.source import Source
-from shared.units import format_alike, format_duration, format_instant
+from shared.units import format_alike, format_duration
 
 _ALL = (ISO_BACKUP, SOC_BACKUP)
 _TESTED = (ISO_BACKUP, SOC_RECOVERY)
@@ -141,7 +142,7 @@ def judge_exposure(
                 f"at worst {worst}"
             )
         found.append(Deviation(source=record.name, at=item.begins_at, sentence=sentence))
-    nothing = f"no {word} yet; the first is due by {format_instant(_first_due_at(record, begins_at, limit))}"
+    nothing = f"no {word} yet; the first is due by {format_second(_first_due_at(record, begins_at, limit))}"
     return judged(evidence, found, examined=len(segments), nothing=nothing, source=record.name)
 
 
@@ -181,7 +182,7 @@ def judge_tested(record: SourceRecord, policy: Source, begins_at: datetime, unti
     passed = [item.started_at for item in tests if item.outcome is Outcome.PASSED]
     for at, next_at in pairwise([*due, until]):
         if not any(at <= start < next_at for start in passed):
-            sentence = f"the restore test due at {format_instant(at)} did not pass before the next one was due"
+            sentence = f"the restore test due at {format_second(at)} did not pass before the next one was due"
             found.append(Deviation(source=record.name, at=at, sentence=sentence))
     nothing = "no restore test was due and none was made"
     if tests:
@@ -270,9 +271,9 @@ def _missing(
             continue
         until = row[-1] + timedelta(days=1)
         error = next((item.error for item in reversed(failed) if row[0] <= item.started_at < until and item.error), "")
-        when = f"due at {format_instant(row[0])}"
+        when = f"due at {format_second(row[0])}"
         if len(row) > 1:
-            when = f"due from {format_instant(row[0])} to {format_instant(row[-1])}"
+            when = f"due from {format_second(row[0])} to {format_second(row[-1])}"
         sentence = f"{plural(len(row), 'backup')} {when} did not come"
         yield Deviation(source=source, at=row[0], sentence=f"{sentence}; last error: {error}" if error else sentence)
 

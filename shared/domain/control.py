@@ -87,6 +87,18 @@ class ControlResult:
     evidence: tuple[tuple[str, int], ...] = ()
     deviations: tuple[Deviation, ...] = ()
 
+    @property
+    def exceptions(self) -> int:
+        """How many deviations were measured; the others say why something could not be."""
+        return sum(1 for item in self.deviations if item.is_measured)
+
+
+def deviations_sentence(exceptions: int, deviations: int) -> str:
+    """Count what a list of deviations holds: `2 exceptions`, `No exception, 3 not measured`."""
+    rest = deviations - exceptions
+    said = plural(exceptions, "exception") if exceptions else "No exception"
+    return f"{said}, {rest:,} not measured" if rest else said
+
 
 def unmeasured(source: str, why: str, evidence: tuple[tuple[str, int], ...] = ()) -> Judgement:
     """Return an answer that says why there is none."""

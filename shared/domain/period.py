@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from shared.units import format_instant
+
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _QUARTER = re.compile(r"(\d{4})-Q([1-4])", re.IGNORECASE)
 _YEAR = re.compile(r"(\d{4})")
@@ -67,6 +69,11 @@ def month_of(at: datetime) -> Period:
 def month_before(at: datetime) -> Period:
     """Return the last whole UTC month before an instant."""
     return month_of(month_of(at).begins_at - timedelta(days=1))
+
+
+def format_second(at: datetime) -> str:
+    """Print an instant to the second, which is as fine as a report is read."""
+    return format_instant(at.replace(microsecond=0))
 
 
 def _months(label: str, year: int, month: int, count: int) -> Period:

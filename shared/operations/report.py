@@ -68,7 +68,8 @@ class ReportResult:
                     "status": item.status.value,
                     "summary": item.summary,
                     "supports": list(item.control.supports),
-                    "exceptions": sum(1 for deviation in item.deviations if deviation.is_measured),
+                    "exceptions": item.exceptions,
+                    "not_measured": len(item.deviations) - item.exceptions,
                 }
                 for item in report.controls
             ],

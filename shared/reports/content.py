@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
+from shared.domain.action_words import action_words
 from shared.domain.compliance import DISCLAIMER, ComplianceReport, SourceSummary
 from shared.domain.compliance_facts import TestRecord
-from shared.domain.control import ControlResult, Deviation, Status, plural
+from shared.domain.control import ControlResult, Deviation, Status, deviations_sentence, plural
+from shared.domain.period import format_second
 from shared.domain.proof import Outcome
 from shared.domain.source import Source
 from shared.domain.what_if import format_keep_rule
@@ -55,7 +57,7 @@ def _facts(report: ComplianceReport) -> Iterator[tuple[str, str]]:
     if report.organisation:
         yield "Organisation", report.organisation
     yield "Period", f"{format_instant(report.period.begins_at)} to {format_instant(report.period.ends_at)} (UTC)"
-    yield "Judged until", format_instant(report.until)
+    yield "Judged until", format_second(report.until)
     yield "Sources judged", f"{len(report.policies):,}"
     yield (
         "Audit trail",
@@ -71,7 +73,8 @@ def _controls(controls: Sequence[ControlResult]) -> Table:
             Column("Answer", 1.3),
             Column("Control", 3.2),
             Column("Result", 3.6),
-            Column("Exceptions", 1.1, is_number=True),
+            Column("Exceptions", 1.0, is_number=True),
+            Column("Not measured", 1.0, is_number=True),
             Column("Supports the audit of", 2.0),
         ),
         rows=tuple(
@@ -79,16 +82,13 @@ def _controls(controls: Sequence[ControlResult]) -> Table:
                 status_cell(item.status),
                 Cell(item.control.title),
                 Cell(item.summary),
-                _number(_measured(item.deviations)),
+                _number(item.exceptions),
+                _number(len(item.deviations) - item.exceptions),
                 Cell("; ".join(item.control.supports)),
             )
             for item in controls
         ),
     )
-
-
-def _measured(deviations: Sequence[Deviation]) -> int:
-    return sum(1 for item in deviations if item.is_measured)
 
 
 def _control_part(result: ControlResult) -> Section:
@@ -102,26 +102,37 @@ def _control_part(result: ControlResult) -> Section:
     if any(item.source or item.is_measured for item in result.deviations):
         table = Table(
             name=f"exceptions-{result.control.id}",
-            caption=f"Exceptions: {result.control.title}",
+            caption=f"{deviations_sentence(result.exceptions, len(result.deviations))}: {result.control.title}",
             columns=_EXCEPTION_COLUMNS,
             rows=tuple(_exception_row(item) for item in result.deviations),
         )
     return Section(title=result.control.title, status=result.status, sentences=tuple(sentences), table=table)
 
 
-_EXCEPTION_COLUMNS = (Column("Source", 1.2), Column("Began", 1.6), Column("Object", 2.2), Column("What", 5.0))
+_EXCEPTION_COLUMNS = (
+    Column("Kind", 1.2),
+    Column("Source", 1.2),
+    Column("Began", 1.6),
+    Column("Object", 2.2),
+    Column("What", 5.0),
+)
 
 
 def _exception_row(item: Deviation) -> tuple[Cell, ...]:
-    what = item.sentence if item.is_measured else f"Not measured: {item.sentence}"
-    return (Cell(item.source or "all"), _instant(item.at), Cell(item.object or NONE), Cell(what))
+    return (
+        Cell("exception" if item.is_measured else "not measured"),
+        Cell(item.source or "all"),
+        _instant(item.at),
+        Cell(item.object or NONE),
+        Cell(item.sentence),
+    )
 
 
 def _exceptions(controls: Iterable[ControlResult]) -> Table:
     rows = [(Cell(result.control.id), *_exception_row(item)) for result in controls for item in result.deviations]
     return Table(
         name="exceptions",
-        caption="Every exception of every control",
+        caption="Every exception of every control, and why something was not measured",
         columns=(Column("Control"), *_EXCEPTION_COLUMNS),
         rows=tuple(rows),
     )
@@ -258,7 +269,7 @@ def _incidents(report: ComplianceReport) -> Table:
                 Cell(item.id),
                 _instant(item.opened_at),
                 Cell(item.worst),
-                Cell(item.cause or NONE),
+                Cell(item.cause.replace("-", " ") or NONE, item.cause or None),
                 _instant(item.acknowledged_at),
                 Cell(item.acknowledged_by or NONE),
                 Cell(item.reason or NONE),
@@ -287,7 +298,7 @@ def _actions(report: ComplianceReport) -> Table:
                 _number(item.seq),
                 _instant(item.at),
                 Cell(item.actor or NONE),
-                Cell(item.action),
+                Cell(action_words(item.action), item.action),
                 Cell(item.object or NONE),
                 Cell(item.reason or NONE),
             )
@@ -299,7 +310,7 @@ def _actions(report: ComplianceReport) -> Table:
 
 def _trail(report: ComplianceReport) -> Iterator[str]:
     trail = report.trail
-    yield f"{plural(trail.entry_count, 'entry', 'entries')} up to {format_instant(report.until)}."
+    yield f"{plural(trail.entry_count, 'entry', 'entries')} up to {format_second(report.until)}."
     yield f"Hash of the last of them: {trail.head_hash or NONE}."
     yield (
         "Keep this hash: every entry holds the hash of the one before it, so a trail that later has another hash at "

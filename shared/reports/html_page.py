@@ -12,13 +12,13 @@ _CLASS = {Status.MET: "met", Status.NOT_MET: "unmet", Status.NOT_MEASURED: "unkn
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, "Segoe UI", "DejaVu Sans", Arial, sans-serif; color: #16202e; background: #fff;
-  max-width: 72rem; margin: 2rem auto; padding: 0 1.25rem; }
+  max-width: 72rem; margin: 2rem auto; padding: 0 1.25rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: .25rem 0 1rem; }
 h2 { font-size: 1.25rem; margin: 2.25rem 0 .5rem; border-bottom: 2px solid #d5dbe3; padding-bottom: .25rem; }
 h3 { font-size: 1rem; margin: 1.5rem 0 .25rem; }
 p { margin: .35rem 0; max-width: 60rem; }
 .kind { color: #4a5565; margin: 0; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1.25rem; margin: 1rem 0; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .1rem 1.25rem; margin: 1rem 0; }
 dt { color: #4a5565; } dd { margin: 0; overflow-wrap: anywhere; }
 .notes { border-left: 4px solid #d97706; padding: .25rem .9rem; background: #fff8ee; margin: 1rem 0; }
 .notes ul { margin: .25rem 0; padding-left: 1.1rem; }
@@ -33,6 +33,8 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .met { color: #1f5f99; font-weight: 600; white-space: nowrap; }
 .unmet { color: #7f1d1d; font-weight: 700; white-space: nowrap; }
 .unknown { color: #4a5565; font-weight: 600; white-space: nowrap; }
+@media screen and (max-width: 40rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; }
+  .scroll table { min-width: 46rem; } }
 footer { color: #4a5565; margin-top: 3rem; border-top: 1px solid #d5dbe3; padding-top: .5rem; font-size: .85rem; }
 @page { size: A4 landscape; margin: 14mm; }
 @media print { body { max-width: none; margin: 0; padding: 0; font-size: 11px; } .scroll { overflow: visible; }

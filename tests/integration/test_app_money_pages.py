@@ -111,11 +111,19 @@ def test_no_report_is_made_before_somebody_asks(story: Catalog) -> None:
 def test_a_report_is_shown_with_every_control_and_its_files(app_config: Config, story: Catalog) -> None:
     period = month_of(utc_now()).label
 
-    test = run("reports", period=period, make="true")
+    test = run("reports", period=period)
+    before = test.title[0].value
+    next(button for button in test.button if button.label == "Make the report").click()
+    test.run()
 
-    controls = test.dataframe[0].value
+    controls, exceptions = test.dataframe[0].value, test.dataframe[1].value
     assert len(controls) == 16
-    assert test.title[0].value.endswith("not measured")
+    assert test.title[0].value == before, "the title is about what was written"
+    assert test.header[0].value.endswith("not measured")
+    assert (controls["Exceptions"].sum(), controls["Not measured"].sum()) == (
+        (exceptions["Kind"] == "exception").sum(),
+        (exceptions["Kind"] == "not measured").sum(),
+    )
     st.cache_data.clear()
     made = data.report(period, "")
     assert downloads.report_file(period, "", "report.pdf")() == next(
