@@ -18,14 +18,7 @@ def judge_age(source: Source, facts: SourceFacts, now: datetime) -> Iterator[Rea
     """A complete, sound backup must be there, and younger than its objective."""
     newest, rpo, grace = facts.newest, source.objectives.rpo, source.schedule.grace
     if newest is None:
-        expected = _next(source.schedule.daily, source.schedule.timezone, now)
-        yield Reason(
-            code=ReasonCode.NO_BACKUP,
-            colour=Colour.RED,
-            sentence=f"no backup that could be restored: nothing is protected; the next is expected at {expected}",
-            action=f"Take one now: `goldcopy backup {source.name}`",
-            since=facts.first_backup_at,
-        )
+        yield _no_backup(source, facts, now)
         return
     age, red_after = now - newest.recovery_point_at, source.health.red_factor * rpo
     late_after = rpo + grace
@@ -57,6 +50,30 @@ def judge_age(source: Source, facts: SourceFacts, now: datetime) -> Iterator[Rea
         )
 
 
+def _no_backup(source: Source, facts: SourceFacts, now: datetime) -> Reason:
+    """A catalog that knows no backup at all may be a new one in the place of one that was lost."""
+    if facts.unknown_backup_id:
+        return Reason(
+            code=ReasonCode.CATALOG_LOST,
+            colour=Colour.RED,
+            sentence="the catalog knows no backup, but the repository holds some, "
+            f"{facts.unknown_backup_id} among them: the catalog was lost or replaced",
+            action="Read the backups that are there into the catalog: `goldcopy rebuild-catalog`",
+            since=facts.first_backup_at,
+        )
+    never = facts.last_completed_at is None
+    what = "no backup is known" if never else "no backup could be restored"
+    lost = "; if there were backups before, the catalog was lost: `goldcopy rebuild-catalog`" if never else ""
+    expected = _next(source.schedule.daily, source.schedule.timezone, now)
+    return Reason(
+        code=ReasonCode.NO_BACKUP,
+        colour=Colour.RED,
+        sentence=f"{what}: nothing is protected; the schedule's next is {expected}",
+        action=f"Take one now: `goldcopy backup {source.name}`{lost}",
+        since=facts.first_backup_at,
+    )
+
+
 def judge_damage(source: Source, facts: SourceFacts, now: datetime) -> Iterator[Reason]:
     """A damaged backup counts as none; it is red while no sound one is newer."""
     del now
@@ -83,12 +100,14 @@ def judge_failures(source: Source, facts: SourceFacts, now: datetime) -> Iterato
     if facts.failures_since_complete <= 0:
         return
     count = facts.failures_since_complete
-    what = "the last backup" if count == 1 else f"the last {count} backups"
+    what = "the last backup failed" if count == 1 else f"the last {count} backups failed"
+    at = format_minute(failed.at) if failed else ""
+    when = at and (f" ({at})" if count == 1 else f", the newest at {at}")
     why = f": {failed.message}" if failed and failed.message else ""
     yield Reason(
         code=ReasonCode.LAST_RUN_FAILED,
         colour=Colour.YELLOW,
-        sentence=f"{what} failed{f', most recently at {format_minute(failed.at)}' if failed else ''}{why}",
+        sentence=f"{what}{when}{why}",
         action=f"Mend the cause (`goldcopy check {source.name}`), then `goldcopy backup {source.name}`",
         since=facts.failing_since or (failed.at if failed else None),
     )

@@ -1,6 +1,7 @@
 """Health, third part: what everything else stands on. Facts must be there and fresh, clocks right, places reachable."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.anomaly import Rule as AnomalyRule
@@ -60,11 +61,16 @@ def judge_repository(source: Source, facts: SourceFacts, now: datetime) -> Itera
     """The repository must be reachable; the last word counts, asked for or found out by a backup."""
     del now
     yield from _judge_reach(
-        _last_word(facts, facts.repository, {StoreUnreachable.code, StoreRefused.code}),
-        what="the repository",
-        bad=ReasonCode.REPOSITORY_UNREACHABLE,
-        unknown=ReasonCode.REPOSITORY_NOT_MEASURED,
-        action=f"Check its address, network and credentials: `goldcopy check {source.name}`",
+        source,
+        facts,
+        facts.repository,
+        _Place(
+            name="the repository",
+            codes=frozenset({StoreUnreachable.code, StoreRefused.code}),
+            bad=ReasonCode.REPOSITORY_UNREACHABLE,
+            unknown=ReasonCode.REPOSITORY_NOT_MEASURED,
+            look="Check its address, network and credentials",
+        ),
     )
 
 
@@ -72,39 +78,64 @@ def judge_provider(source: Source, facts: SourceFacts, now: datetime) -> Iterato
     """The server behind the source must be reachable: nothing new can be saved while it is not."""
     del now
     yield from _judge_reach(
-        _last_word(facts, facts.provider, {SourceUnreachable.code}),
-        what=f"the server of {source.name}",
-        bad=ReasonCode.PROVIDER_OUTAGE,
-        unknown=ReasonCode.PROVIDER_NOT_MEASURED,
-        action=f"Look at the provider's status page, then `goldcopy check {source.name}`; what is saved already "
-        "can be restored elsewhere",
+        source,
+        facts,
+        facts.provider,
+        _Place(
+            name=f"the server of {source.name}",
+            codes=frozenset({SourceUnreachable.code}),
+            bad=ReasonCode.PROVIDER_OUTAGE,
+            unknown=ReasonCode.PROVIDER_NOT_MEASURED,
+            look="What is saved already can be restored elsewhere. Look at the provider's status page",
+        ),
     )
 
 
-def _last_word(facts: SourceFacts, asked: Reachability | None, codes: set[int]) -> Reachability | None:
-    """Of what was asked and what backups found out, return what was found last."""
-    failed = facts.last_failure
-    words = [asked] if asked is not None else []
-    if failed is not None and facts.failures_since_complete > 0 and failed.code in codes:
-        words.append(Reachability(is_reachable=False, asked_at=failed.at, message=failed.message))
-    if facts.last_completed_at is not None:
-        words.append(Reachability(is_reachable=True, asked_at=facts.last_completed_at))
-    return max(words, key=lambda word: word.asked_at, default=None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Something outside: the errors of backups that could not reach it, and what is told of it."""
+
+    name: str
+    codes: frozenset[int]
+    bad: ReasonCode
+    unknown: ReasonCode
+    look: str
 
 
-def _judge_reach(
-    reach: Reachability | None, *, what: str, bad: ReasonCode, unknown: ReasonCode, action: str
-) -> Iterator[Reason]:
-    if reach is None or reach.is_reachable:
+def _judge_reach(source: Source, facts: SourceFacts, asked: Reachability | None, place: _Place) -> Iterator[Reason]:
+    """Tell what was found out last: by who asked, or by a backup that failed or completed."""
+    failed, completed_at = facts.last_failure, facts.last_completed_at
+    has_failed = failed is not None and facts.failures_since_complete > 0 and failed.code in place.codes
+    if failed is not None and has_failed and (asked is None or asked.asked_at < failed.at):
+        when = format_minute(failed.at)
+        yield Reason(
+            code=place.bad,
+            colour=Colour.RED,
+            sentence=f"the last backup could not reach {place.name} ({when}){_why(failed.message)}",
+            action=f"{place.look} (`goldcopy check {source.name}`), then `goldcopy backup {source.name}`: "
+            "one that completes clears this",
+            since=failed.at,
+        )
         return
-    why = f": {reach.message}" if reach.message else ""
-    since = reach.since or reach.asked_at
-    if reach.is_reachable is None:
-        sentence = f"nobody could ask whether {what} is reachable, last tried at {format_minute(reach.asked_at)}{why}"
-        yield Reason(code=unknown, colour=Colour.UNKNOWN, sentence=sentence, action=action, since=since)
-    else:
-        sentence = f"{what} has not been reachable since {format_minute(since)}{why}"
-        yield Reason(code=bad, colour=Colour.RED, sentence=sentence, action=action, since=since)
+    if asked is None or asked.is_reachable or (completed_at is not None and completed_at > asked.asked_at):
+        return
+    since = asked.since or asked.asked_at
+    known = (
+        f"nobody could ask whether {place.name} is reachable, last tried at {format_minute(asked.asked_at)}"
+        if asked.is_reachable is None
+        else f"{place.name} has not been reachable since {format_minute(since)}"
+    )
+    yield Reason(
+        code=place.unknown if asked.is_reachable is None else place.bad,
+        colour=Colour.UNKNOWN if asked.is_reachable is None else Colour.RED,
+        sentence=f"{known}{_why(asked.message)}",
+        action=f"{place.look}: `goldcopy check {source.name}`",
+        since=since,
+    )
+
+
+def _why(message: str) -> str:
+    return f": {message}" if message else ""
 
 
 def judge_anomalies(source: Source, facts: SourceFacts, now: datetime) -> Iterator[Reason]:

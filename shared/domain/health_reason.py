@@ -53,6 +53,7 @@ class ReasonCode(StrEnum):
     CATALOG_STALE = "catalog-stale"
     CLOCK_WRONG = "clock-wrong"
     NO_BACKUP = "no-backup"
+    CATALOG_LOST = "catalog-lost"
     BACKUP_STALE = "backup-stale"
     BACKUP_OVERDUE = "backup-overdue"
     BACKUP_FRESH = "backup-fresh"
@@ -86,6 +87,7 @@ COLOURS: dict[ReasonCode, tuple[Colour, ...]] = {
     ReasonCode.CATALOG_STALE: _UNKNOWN,
     ReasonCode.CLOCK_WRONG: _UNKNOWN,
     ReasonCode.NO_BACKUP: _RED,
+    ReasonCode.CATALOG_LOST: _RED,
     ReasonCode.BACKUP_STALE: _RED,
     ReasonCode.BACKUP_OVERDUE: _YELLOW,
     ReasonCode.BACKUP_FRESH: _GREEN,

@@ -139,6 +139,8 @@ class SourceFacts:
         anomalies: Open ones.
         repository: The repository, where somebody asked.
         provider: The server behind the source, where somebody asked.
+        unknown_backup_id: A backup that the repository holds and the catalog does not know. It is looked for only where
+            the catalog knows none at all; empty where there is none, or where nobody looked.
         backup_count: Complete backups.
         stored_bytes: What they take in the repository.
     """
@@ -162,5 +164,6 @@ class SourceFacts:
     anomalies: tuple[OpenAnomaly, ...] = ()
     repository: Reachability | None = None
     provider: Reachability | None = None
+    unknown_backup_id: str = ""
     backup_count: int = 0
     stored_bytes: int = 0

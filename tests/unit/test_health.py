@@ -11,7 +11,7 @@ import pytest
 from shared.cli.main import cli
 from shared.domain.backup import BackupKind
 from shared.domain.health import Colour, SourceFacts, evaluate
-from shared.domain.health_reason import COLOURS, worst
+from shared.domain.health_reason import COLOURS, Reason, worst
 from shared.domain.proof import Outcome
 from shared.domain.source import HealthRules, Objectives, Schedule
 from shared.domain.source_facts import (
@@ -56,6 +56,7 @@ CASES: list[tuple[SourceFacts | None, dict[str, Colour]]] = [
     (aged(27 * H), {"backup-overdue": Colour.YELLOW}),
     (aged(49 * H), {"backup-stale": Colour.RED}),
     (SourceFacts(read_at=NOW), {"no-backup": Colour.RED}),
+    (SourceFacts(read_at=NOW, unknown_backup_id="b"), {"catalog-lost": Colour.RED}),
     (
         good_facts(newest=None, damaged=(damaged(LAST_NIGHT),)),
         {"no-backup": Colour.RED, "backup-damaged": Colour.RED},
@@ -211,6 +212,59 @@ def test_worst_reason_comes_first_and_nothing_is_lost() -> None:
 
 def test_what_is_known_of_nothing_is_unknown() -> None:
     assert worst([]) is Colour.UNKNOWN
+
+
+def told(facts: SourceFacts, code: str) -> Reason:
+    [reason] = [reason for reason in evaluate(APP, facts, NOW).reasons if reason.code == code]
+    return reason
+
+
+def test_what_a_backup_could_not_reach_is_told_as_that_and_a_backup_clears_it() -> None:
+    seen = told(good_facts(failures_since_complete=1, last_failure=failed(21)), "provider-outage")
+    assert seen.sentence == (
+        "the last backup could not reach the server of app (2026-11-21 05:00 UTC): the server does not answer"
+    )
+    assert "`goldcopy backup app`" in seen.action
+    seen = told(good_facts(failures_since_complete=1, last_failure=failed(41)), "repository-unreachable")
+    assert seen.sentence.startswith("the last backup could not reach the repository (2026-11-21 05:00 UTC): ")
+    assert "`goldcopy backup app`" in seen.action
+    # What was asked later says more.
+    asked = Reachability(is_reachable=False, asked_at=NOW, since=NOW - H, message="no answer")
+    seen = told(good_facts(failures_since_complete=1, last_failure=failed(41), repository=asked), seen.code)
+    assert seen.sentence == "the repository has not been reachable since 2026-11-21 05:00 UTC: no answer"
+    back = Reachability(is_reachable=True, asked_at=NOW)
+    assert codes(good_facts(failures_since_complete=1, last_failure=failed(41), repository=back)) == {
+        "last-run-failed": Colour.YELLOW
+    }
+
+
+def test_failures_are_counted_and_dated() -> None:
+    one = told(good_facts(failures_since_complete=1, last_failure=failed(22), failing_since=NOW - H), "last-run-failed")
+    assert one.sentence == "the last backup failed (2026-11-21 05:00 UTC): the server does not answer"
+    assert one.since == NOW - H
+    two = good_facts(failures_since_complete=2, last_failure=failed(22), failing_since=NOW - 3 * H)
+    assert told(two, "last-run-failed").sentence == (
+        "the last 2 backups failed, the newest at 2026-11-21 05:00 UTC: the server does not answer"
+    )
+    assert told(two, "last-run-failed").since == NOW - 3 * H
+
+
+def test_what_the_schedule_says_is_no_promise() -> None:
+    all_bad = good_facts(newest=None, damaged=(damaged(LAST_NIGHT),))
+    assert told(all_bad, "no-backup").sentence == (
+        "no backup could be restored: nothing is protected; the schedule's next is 2026-11-22 02:00 UTC"
+    )
+
+
+def test_a_catalog_without_any_backup_claims_no_more_than_it_knows() -> None:
+    nothing = told(SourceFacts(read_at=NOW), "no-backup")
+    assert nothing.sentence.startswith("no backup is known: ")
+    assert "`goldcopy backup app`" in nothing.action
+    assert "`goldcopy rebuild-catalog`" in nothing.action
+    lost = SourceFacts(read_at=NOW, unknown_backup_id="20261120T020000Z-app-7f3a")
+    assert codes(lost) == {"catalog-lost": Colour.RED}
+    assert "20261120T020000Z-app-7f3a" in told(lost, "catalog-lost").sentence
+    assert "`goldcopy rebuild-catalog`" in told(lost, "catalog-lost").action
 
 
 def test_numbers_of_a_sentence_have_one_unit() -> None:
