@@ -147,4 +147,4 @@ def test_reports_that_were_written_are_listed_with_their_digest(
     (row,) = test.dataframe[0].value.to_dict("records")
     assert row["Report"] == made.name
     assert row["SHA-256 of SHA256SUMS"] == made.files[-1].sha256
-    assert test.title[0].value.startswith("Newest report")
+    assert test.title[0].value.startswith("Newest written report, ")
