@@ -1,6 +1,6 @@
 """Which channels get a notice: what they asked for, their tier, and whether they keep quiet hours."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from shared.domain.channel import Channel
 from shared.domain.escalation import Escalation
@@ -46,6 +46,19 @@ def channels_of_event(
         for channel in channels
         if keeps_audience(channel, audience) and channel.wants(notice) and _asked(channel, notice, escalation)
     )
+
+
+def tells(event: Notice, causes: Collection[str], news: News) -> bool:
+    """Say whether the notice of an event tells some news as well, and as loudly.
+
+    Args:
+        event: What happened.
+        causes: Codes of the reasons for a bad health that it tells of.
+        news: What is new about the health of a source.
+    """
+    if event.source != news.source or news.incident is None or event.severity.rank < severity_of(news.after).rank:
+        return False
+    return any(reason.code in causes for reason in news.incident.reasons)
 
 
 def keeps_audience(channel: Channel, audience: Audience) -> bool:

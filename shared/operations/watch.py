@@ -6,7 +6,7 @@ one goes on: before the transaction nothing happened, after it the notices wait 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,12 +23,12 @@ from shared.domain.notice import Notice, NoticeSeverity
 from shared.domain.notice_digest import canary
 from shared.domain.notice_health import channel_failed
 from shared.domain.notice_words import Protection
-from shared.domain.routing import channels_of_event, channels_of_news
+from shared.domain.routing import channels_of_event, channels_of_news, tells
 from shared.domain.schedule import Cron
 from shared.domain.source import Source
-from shared.domain.source_watch import Audience, WatchPolicy
+from shared.domain.source_watch import Audience, News, WatchPolicy
 from shared.domain.transition import SYSTEM, Transition
-from shared.domain.watch_plan import Event, Look, Recorded, WatchPlan, plan_watch
+from shared.domain.watch_plan import Event, Group, Look, PlannedEvent, Recorded, WatchPlan, group_news, plan_watch
 from shared.domain.watch_texts import Words, event_notices, news_notices
 from shared.errors import CatalogProblem
 from shared.operations.anomalies import look_at_clock
@@ -202,13 +202,15 @@ class _Look:
         broken = self._broken_channels()
         events = (*happened, *reader.anomalies(record.started_at), *self._channel_events(broken))
         recorded = Recorded(states=record.states, incidents=record.incidents, changes=record.changes)
-        plan = plan_watch(recorded, self._looks(broken), events, place.policy, at)
+        looks = self._looks(broken)
+        plan = plan_watch(recorded, looks, events, place.policy, at)
+        bare = plan_watch(recorded, looks, (), place.policy, at) if events else plan
         periodic, sizes = self._periodic(broken)
         return WatchResult(
             states=plan.states,
             transitions=plan.transitions,
             incidents=plan.incidents,
-            outbox=(*self._news(plan), *self._events(plan), *periodic),
+            outbox=(*self._news(plan), *self._events(plan), *self._told_by_events(plan, bare), *periodic),
             audit_seq=audit_seq,
             sizes=sizes,
         )
@@ -252,36 +254,66 @@ class _Look:
 
     def _news(self, plan: WatchPlan) -> Iterable[OutboxNotice]:
         for group in plan.news:
-            notice, members = news_notices(group, self._words, self._at)
-            audience = group[0].audience
-            found = {
-                name
-                for item in group
-                for name in channels_of_news(notice, item, self._place.channels.values(), self._words.escalation)
-            }
-            if found or audience is Audience.ALL:
-                incident = group[0].incident if len(group) == 1 else None
-                yield OutboxNotice(
-                    notice=notice,
-                    channels=tuple(sorted(found)),
-                    incident_id=incident.id if incident else "",
-                    members=members,
-                )
+            told = self._news_notice(group)
+            found = {name for item in group for name in self._hearers(told.notice, item)}
+            if found or group[0].audience is Audience.ALL:
+                yield replace(told, channels=tuple(sorted(found)))
+
+    def _told_by_events(self, plan: WatchPlan, bare: WatchPlan) -> Iterable[OutboxNotice]:
+        """Tell news that events of this look stand for to those channels that do not hear of these events.
+
+        Args:
+            plan: What is told.
+            bare: What would be told if nothing had happened.
+        """
+        keys = {item.key for group in plan.news for item in group}
+        covered = (item for group in bare.news for item in group if item.key not in keys)
+        for group in group_news(covered):
+            told = self._news_notice(group)
+            found = {name for item in group for name in self._hearers(told.notice, item) - self._know(plan, item)}
+            if found:
+                yield replace(told, channels=tuple(sorted(found)))
+
+    def _news_notice(self, group: Group) -> OutboxNotice:
+        notice, members = news_notices(group, self._words, self._at)
+        incident = group[0].incident if len(group) == 1 else None
+        return OutboxNotice(notice=notice, incident_id=incident.id if incident else "", members=members)
+
+    def _hearers(self, notice: Notice, item: News) -> set[str]:
+        return set(channels_of_news(notice, item, self._place.channels.values(), self._words.escalation))
+
+    def _know(self, plan: WatchPlan, item: News) -> set[str]:
+        """Name the channels for which an event tells the same, and the one that this event is about."""
+        found: set[str] = set()
+        for planned in plan.events:
+            if any(tells(event.notice, event.causes, item) for event in planned.events):
+                event = self._event_notice(planned)
+                found.update(event.channels, event.later, self._failing(event.notice))
+        return found
 
     def _events(self, plan: WatchPlan) -> Iterable[OutboxNotice]:
         for planned in plan.events:
-            notice, members = event_notices([event.notice for event in planned.events], self._words, self._at)
-            found = self._channels(notice, planned.audience)
-            later = self._channels(notice, Audience.KEEPING) if planned.later_at else ()
-            if found or later or planned.audience is Audience.ALL:
-                yield OutboxNotice(
-                    notice=notice, channels=found, later=later, later_at=planned.later_at, members=members
-                )
+            event = self._event_notice(planned)
+            if event.channels or event.later or planned.audience is Audience.ALL:
+                yield event
+
+    def _event_notice(self, planned: PlannedEvent) -> OutboxNotice:
+        notice, members = event_notices([event.notice for event in planned.events], self._words, self._at)
+        return OutboxNotice(
+            notice=notice,
+            channels=self._channels(notice, planned.audience),
+            later=self._channels(notice, Audience.KEEPING) if planned.later_at else (),
+            later_at=planned.later_at,
+            members=members,
+        )
 
     def _channels(self, notice: Notice, audience: Audience) -> tuple[str, ...]:
         """Name the channels of an event; what a channel failed to take does not go to itself."""
         names = channels_of_event(notice, self._place.channels.values(), self._words.escalation, audience)
-        return tuple(name for name in names if not notice.key.startswith(f"{CHANNEL_FAILED}:{name}:"))
+        return tuple(name for name in names if name not in self._failing(notice))
+
+    def _failing(self, notice: Notice) -> set[str]:
+        return {name for name in self._place.channels if notice.key.startswith(f"{CHANNEL_FAILED}:{name}:")}
 
     def _periodic(self, broken: Iterable[ChannelFailures]) -> tuple[list[OutboxNotice], Mapping[str, int] | None]:
         """Write what the calendar says is due and was not told yet."""
