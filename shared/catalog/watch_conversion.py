@@ -79,12 +79,16 @@ def incident_values(incident: Incident) -> dict[str, Any]:
         "opened_at": incident.opened_at,
         "colour": incident.colour.value,
         "worst": incident.worst.value,
+        "colour_since": incident.colour_since,
+        "worst_because": incident.worst_because,
+        "worst_seconds": incident.worst_seconds,
         "cause": incident.cause,
         "reasons": reason_documents(incident.reasons),
         "told": _text(incident.told),
         "told_at": incident.told_at,
         "told_version": incident.told_version,
         "told_causes": list(incident.told_causes),
+        "absent": {cause: format_instant(at) for cause, at in incident.absent.items()},
         "alarms": incident.alarms,
         "alarm_at": incident.alarm_at,
         "step": incident.step,
@@ -112,11 +116,15 @@ def incident_record(row: Row) -> Incident:
         opened_at=row["opened_at"],
         colour=Colour(row["colour"]),
         worst=Colour(row["worst"]),
+        colour_since=row["colour_since"],
+        worst_because=row["worst_because"],
+        worst_seconds=row["worst_seconds"] or 0.0,
         reasons=_reasons(row["reasons"]),
         told=_colour(row["told"]),
         told_at=row["told_at"],
         told_version=row["told_version"],
-        told_causes=tuple(row["told_causes"]),
+        told_causes=tuple(name for name in row["told_causes"] if ":" in name),
+        absent={cause: parse_instant(at) for cause, at in row["absent"].items()},
         alarms=row["alarms"],
         alarm_at=row["alarm_at"],
         step=row["step"],
@@ -152,7 +160,7 @@ def delivery_record(row: Row) -> DeliveryRow:
     return simple_record(DeliveryRow, row, state=OutboxState(row["state"]), notice=read_notice(row["document"]))
 
 
-def reason_documents(reasons: Iterable[Reason]) -> list[dict[str, str | None]]:
+def reason_documents(reasons: Iterable[Reason]) -> list[dict[str, Any]]:
     """Return reasons in JSON's own types."""
     return [
         {
@@ -161,6 +169,7 @@ def reason_documents(reasons: Iterable[Reason]) -> list[dict[str, str | None]]:
             "sentence": reason.sentence,
             "action": reason.action,
             "since": format_instant(reason.since) if reason.since else None,
+            "subjects": list(reason.subjects),
         }
         for reason in reasons
     ]
@@ -174,6 +183,7 @@ def _reasons(documents: Iterable[Row]) -> tuple[Reason, ...]:
             sentence=item["sentence"],
             action=item["action"],
             since=parse_instant(item["since"]) if item["since"] else None,
+            subjects=tuple(item.get("subjects", ())),
         )
         for item in documents
     )

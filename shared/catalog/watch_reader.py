@@ -44,11 +44,12 @@ class WatchReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def watch_record(self, *, changes_since: datetime) -> WatchRecord | None:
+    def watch_record(self, *, changes_since: datetime, now: datetime | None = None) -> WatchRecord | None:
         """Return all that a look has to know of earlier ones, or None before the first.
 
         Args:
             changes_since: From when on changes of health are counted.
+            now: Up to when; a change in the future was written by a wrong clock.
         """
         unfinished = select(INCIDENT).where(~INCIDENT.c.is_finished).order_by(INCIDENT.c.opened_at, INCIDENT.c.id)
         counted = (
@@ -56,6 +57,8 @@ class WatchReader:
             .where(HEALTH_TRANSITION.c.at > changes_since, HEALTH_TRANSITION.c.version > 1)
             .group_by(HEALTH_TRANSITION.c.source)
         )
+        if now is not None:
+            counted = counted.where(HEALTH_TRANSITION.c.at <= now)
         with self._database.reading() as connection:
             # The version comes first: whatever is newer than it makes the plan unrecordable, never wrong.
             row = connection.execute(select(WATCH).where(WATCH.c.id == WATCH_ID)).mappings().one_or_none()

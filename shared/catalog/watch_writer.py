@@ -56,6 +56,12 @@ class WatchWriter:
             }
             upsert(connection, WATCH, values, keys=("id",), update={})
 
+    def set_beginning_back(self, now: datetime) -> None:
+        """Let the watch have begun now where a clock that was ahead wrote that it will begin later."""
+        with self._database.writing() as connection:
+            ahead = (WATCH.c.id == WATCH_ID, WATCH.c.started_at > now)
+            connection.execute(update(WATCH).where(*ahead).values(started_at=now, version=WATCH.c.version + 1))
+
     def note_watched(self, now: datetime) -> None:
         """Note that somebody looked."""
         with self._database.writing() as connection:
@@ -99,12 +105,8 @@ class WatchWriter:
             connection.execute(update(WATCH).where(WATCH.c.id == WATCH_ID).values(version=WATCH.c.version + 1))
             wanted = select(INCIDENT).where(INCIDENT.c.id.in_(list(incident_ids)), INCIDENT.c.closed_at.is_(None))
             for row in connection.execute(wanted.order_by(INCIDENT.c.id)).mappings().all():
-                incident = incident_record(row)
-                values = {
-                    "acknowledged_at": taken.at,
-                    "acknowledged_by": taken.by,
-                    "acknowledged_reason": taken.reason,
-                }
+                incident = incident_record(row).acknowledged(taken)
+                values = incident_values(incident)
                 connection.execute(update(INCIDENT).where(INCIDENT.c.id == incident.id).values(values))
                 done.append(incident)
             for incident in done:

@@ -156,6 +156,7 @@ def judge_anomalies(source: Source, facts: SourceFacts, now: datetime) -> Iterat
             action=f"Look at it (`goldcopy {look}`); if it is meant, say so: "
             f'`goldcopy ack {source.name} --reason "..."`',
             since=anomaly.found_at,
+            subjects=(anomaly.sentence,),
         )
 
 

@@ -27,6 +27,7 @@ class Reason:
         sentence: One plain sentence with its numbers, all in the same unit; says nothing secret.
         action: What to do next, with a command; empty only where the reason is green.
         since: Since when it holds, where that follows from the facts.
+        subjects: The things it is about, where there can be more of the same, such as backups that are damaged.
     """
 
     code: str
@@ -34,6 +35,7 @@ class Reason:
     sentence: str
     action: str = ""
     since: datetime | None = None
+    subjects: tuple[str, ...] = ()
 
 
 def worst(colours: Iterable[Colour]) -> Colour:

@@ -1,7 +1,7 @@
 """The notices about how sources stand: changes of health, recovery, reminders, escalation, and failed channels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.health_reason import Colour, Reason
@@ -24,7 +24,8 @@ class Standing:
 
     Attributes:
         reasons: Why, worst first.
-        since: Since when it has not been green.
+        since: Since when it has this colour.
+        opened_at: Since when it has not been green; None where that is the same.
         protection: What it could be brought back to now; None for Goldcopy itself.
     """
 
@@ -32,6 +33,7 @@ class Standing:
     colour: Colour
     reasons: tuple[Reason, ...]
     since: datetime
+    opened_at: datetime | None = None
     protection: Protection | None = None
 
 
@@ -41,14 +43,23 @@ class Ended:
 
     Attributes:
         worst: The worst colour that it had.
-        because: What it was about, one sentence; may be empty.
+        worst_for: How long it had that colour; None where it was all the time.
+        because: The worst reason, one sentence; may be empty.
     """
 
     source: str
     worst: Colour
     opened_at: datetime
     closed_at: datetime
+    worst_for: timedelta | None = None
     because: str = ""
+
+    @property
+    def lasted(self) -> str:
+        """How long it lasted, and how long of that it was at its worst."""
+        all_of_it, word = age(self.closed_at - self.opened_at), _WORD[self.worst]
+        at_worst = all_of_it if self.worst_for is None else age(self.worst_for)
+        return f"{all_of_it} {word}" if at_worst == all_of_it else f"{all_of_it}, {at_worst} of it {word}"
 
 
 def health_changed(
@@ -67,7 +78,7 @@ def health_changed(
     first = standings[0]
     verb = "is better, and still" if before is Colour.RED and first.colour is Colour.YELLOW else _verb(standings)
     title = f"{_subject(standings)} {verb} {_WORD[first.colour]}: {first_words(_cause(first).sentence)}"
-    facts = (("Before", _WORD[before] if before else "nothing was told"), *_facts(standings, now))
+    facts = (*((("Before", _WORD[before]),) if before else ()), *_facts(standings, now))
     return _about(
         NoticeEvent.HEALTH_CHANGED,
         standings,
@@ -99,54 +110,63 @@ def reminder(standings: Sequence[Standing], number: int, now: datetime, *, key: 
 
 
 def escalation(
-    standings: Sequence[Standing], tier: str, told: Sequence[str], now: datetime, *, key: str, links: Links = ()
+    standings: Sequence[Standing],
+    tiers: Sequence[tuple[str, Sequence[str]]],
+    told: Sequence[str],
+    now: datetime,
+    *,
+    key: str,
+    links: Links = (),
 ) -> Notice:
-    """Tell the next people, because nobody has acknowledged.
+    """Tell the next people, because nobody has acknowledged; it is critical also where what was red is unknown now.
 
     Args:
         standings: At least one.
-        tier: Who hears it now: primary, secondary, escalation.
+        tiers: Those that hear it now: name and channels.
         told: Names of the channels that heard it before.
         now: Aware instant.
         key: Unique name.
         links: Pages that say more.
     """
     first = standings[0]
+    was_red = ", was RED before," if first.colour is not Colour.RED else ""
     title = (
         f"ESCALATION: {_subject(standings)} {_verb(standings)} {_WORD[first.colour]} for {age(now - first.since)}"
-        f" and nobody has acknowledged it: {first_words(_cause(first).sentence, 90)}"
+        f"{was_red} and nobody has acknowledged it: {first_words(_cause(first).sentence, 90)}"
     )
-    return _about(
+    names = [f"{name} ({tier})" for tier, channels in tiers for name in channels]
+    notice = _about(
         NoticeEvent.ESCALATION,
         standings,
         now,
         key=key,
         title=title,
         before_action=_acknowledge(standings),
-        facts=(*_facts(standings, now), ("Told before", listed(told) or "nobody"), ("Told now", tier)),
+        facts=(*_facts(standings, now), ("Told before", listed(told) or "nobody"), ("Told now", listed(names))),
         links=links,
     )
+    return replace(notice, severity=NoticeSeverity.CRITICAL)
 
 
-def recovered(ended: Sequence[Ended], now: datetime, *, key: str, links: Links = ()) -> Notice:
-    """Tell that it is over, and how long it lasted."""
+def recovered(ended: Sequence[Ended], now: datetime, *, key: str, held: str = "", links: Links = ()) -> Notice:
+    """Tell that it is over, and how long it lasted; `held` says why this was not told earlier."""
     first = ended[0]
-    lasted = age(first.closed_at - first.opened_at)
     is_one = len(ended) == 1
     if is_one:
-        title = f"{name_of(first.source)} is green again, after {lasted} {_WORD[first.worst]}"
+        title = f"{name_of(first.source)} is green again, after {first.lasted}"
     else:
         title = f"{count(len(ended), 'source')} are green again, after at most {_longest(ended)}"
     lines = tuple(
-        f"{name_of(item.source)}: {_WORD[item.worst]} from {moment(item.opened_at)} to {moment(item.closed_at)}"
+        f"{name_of(item.source)}: {item.lasted}, from {moment(item.opened_at)} to {moment(item.closed_at)}"
         for item in ended
     )
     facts = (
         ("Began", moment(first.opened_at)),
         ("Ended", moment(first.closed_at)),
-        ("Lasted", lasted),
+        ("Lasted", first.lasted),
         *((("It was", first.because),) if first.because else ()),
     )
+    late = (("Held back", held),) if held else ()
     return Notice(
         key=key,
         event=NoticeEvent.RECOVERED,
@@ -154,7 +174,7 @@ def recovered(ended: Sequence[Ended], now: datetime, *, key: str, links: Links =
         source=first.source if is_one else "",
         title=title,
         at=now,
-        facts=facts if is_one else (),
+        facts=(*(facts if is_one else ()), *late),
         findings=() if is_one else lines,
         links=links,
     )
@@ -231,7 +251,7 @@ def _about(
         title=title,
         at=now,
         impact=impact,
-        action=f"{before_action}{_cause(first).action or _LOOK}",
+        action=f"{before_action}{_ended(_cause(first).action or _LOOK)}",
         facts=facts,
         findings=tuple(lines) if len(lines) > 1 else (),
         links=links,
@@ -264,8 +284,15 @@ def _worst_impact(standings: Sequence[Standing], now: datetime) -> str:
 
 def _facts(standings: Sequence[Standing], now: datetime) -> tuple[tuple[str, str], ...]:
     first = min(standings, key=lambda item: item.since)
+    opened = min((item.opened_at or item.since for item in standings), default=first.since)
+    longer = (("Not green since", f"{moment(opened)}, {age(now - opened)}"),) if opened < first.since else ()
     about = (("Sources", listed([name_of(item.source) for item in standings])),) if len(standings) > 1 else ()
-    return (*about, ("Since", f"{moment(first.since)}, {age(now - first.since)}"))
+    return (*about, ("Since", f"{moment(first.since)}, {age(now - first.since)}"), *longer)
+
+
+def _ended(text: str) -> str:
+    """End a sentence."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _acknowledge(standings: Sequence[Standing]) -> str:

@@ -108,11 +108,11 @@ def backup_failed(
     Args:
         backup: What ended.
         protection: What the source could be brought back to when it ended.
-        next_try_at: When the schedule tries again by itself, where it does.
+        next_try_at: When the schedule expects the next one, where there is a schedule.
         links: Pages that say more.
     """
     at, source = backup.finished_at, backup.source
-    again = f" By itself it is tried again at {clock(next_try_at, at)}." if next_try_at else ""
+    again = f" The schedule's next is {moment(next_try_at)}." if next_try_at else ""
     hint = f"{backup.hint} " if backup.hint else ""
     return Notice(
         key=f"backup-failed:{backup.id}",

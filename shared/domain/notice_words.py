@@ -59,6 +59,8 @@ def clock(at: datetime, now: datetime) -> str:
 def age(length: timedelta) -> str:
     """Print an age in hours, because objectives are agreed in hours: `8 min`, `26 h`, `5 d`."""
     seconds = max(0.0, length.total_seconds())
+    if seconds < 60:
+        return "less than a minute"
     if seconds < 3600:
         return f"{int(seconds // 60)} min"
     hours = int(seconds // 3600)

@@ -10,7 +10,7 @@ from shared.domain.backup import BackupKind
 from shared.domain.proof import Severity
 from shared.domain.schedule import Cron
 from shared.domain.source import Source
-from shared.units import format_duration, format_instant
+from shared.units import format_duration, format_minute
 
 # A run may take this much longer than usual, and always this long.
 _LONGER = 4
@@ -106,8 +106,8 @@ def _gap(source: Source, kind: BackupKind, missed: Sequence[datetime], now: date
         backup_id="",
         object=f"{kind} backup",
         severity=Severity.WARNING,
-        sentence=f"the {kind} backup of {format_instant(first)} never began{more}; that is {late} ago",
-        expected=f"a {kind} backup at {format_instant(first)}",
+        sentence=f"the {kind} backup of {format_minute(first)} never began{more}; that is {late} ago",
+        expected=f"a {kind} backup at {format_minute(first)}",
         found="neither a backup nor an attempt",
         started_at=first,
         found_value=float(len(missed)),
@@ -119,7 +119,7 @@ def _stuck(source: Source, run: RunInProgress, now: datetime) -> Anomaly | None:
     silent = now - run.heartbeat_at
     if silent > source.health.silent_after:
         words = format_duration(silent.total_seconds())
-        sentence = f"the {name} that began at {format_instant(_second(run.started_at))} has been silent for {words}"
+        sentence = f"the {name} that began at {format_minute(run.started_at)} has been silent for {words}"
         return _stuck_anomaly(source, run, sentence, "a sign of life every 30 s", f"none for {words}", None)
     took = now - run.started_at
     limit, usual = _limit(run)
@@ -154,7 +154,3 @@ def _stuck_anomaly(
         started_at=run.started_at,
         expected_value=usual,
     )
-
-
-def _second(at: datetime) -> datetime:
-    return at.replace(microsecond=0)

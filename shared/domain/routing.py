@@ -16,7 +16,8 @@ def channels_of_news(notice: Notice, news: News, channels: Channels, escalation:
     """Name the channels that hear news of health.
 
     A red incident goes to the tiers that its escalation has reached, whatever else their channels asked for, and to
-    every channel outside the tiers that asked for it. An escalation goes to its tier alone.
+    every channel outside the tiers that asked for it. An escalation goes to the tiers whose turn it is, and to the
+    others where it is a reminder as well.
 
     Args:
         notice: What is told.
@@ -25,8 +26,9 @@ def channels_of_news(notice: Notice, news: News, channels: Channels, escalation:
         escalation: The tiers.
     """
     found = [channel for channel in channels if keeps_audience(channel, news.audience)]
-    if news.kind is NewsKind.ESCALATION:
-        return tuple(channel.name for channel in found if channel.name in escalation.channels[news.step])
+    if news.kind is NewsKind.ESCALATION and not news.reminds:
+        turn = {name for tier in escalation.channels[news.first_step : news.step + 1] for name in tier}
+        return tuple(channel.name for channel in found if channel.name in turn)
     worst = news.incident.worst if news.incident else None
     reached = {name for tier in escalation.channels[: news.step + 1] for name in tier} if worst is Colour.RED else set()
     return tuple(

@@ -72,10 +72,13 @@ class News:
         kind: What kind of word it is.
         source: What it is about; empty for the system.
         cause: Code of the reason that counts; sources with the same one are told of together.
+        because: That reason, where there is one.
         before: What was told before, where anything was.
         after: How it stands; None where it is not watched any more.
         incident: As it stands after this was told; None for a source that left while it was green.
-        step: Tier that hears it now, for an escalation; else the last tier that has heard of the incident.
+        step: Last tier that hears it now, for an escalation; else the last tier that has heard of the incident.
+        first_step: First tier whose turn it is, for an escalation.
+        reminds: Whether an escalation is a reminder as well, to all who heard of the incident before.
         held: Why it was not told earlier, if it was held back.
         audience: Who hears it, as far as quiet hours go.
     """
@@ -87,7 +90,10 @@ class News:
     before: Colour | None
     after: Colour | None
     incident: Incident | None
+    because: Reason | None = None
     step: int = 0
+    first_step: int = 0
+    reminds: bool = False
     held: str = ""
     audience: Audience = Audience.ALL
 
@@ -104,6 +110,7 @@ class SourceView:
         incidents: Those that are not finished: at most one open one, and closed ones whose end was not told yet.
         changes: Changes of its health within the flapping window.
         told_causes: Codes of reasons that a notice of this very look tells of already, with a severity that does.
+        told_at_once: Those of them that everybody is told of now, also in quiet hours.
     """
 
     source: str
@@ -113,6 +120,7 @@ class SourceView:
     incidents: tuple[Incident, ...] = ()
     changes: int = 0
     told_causes: Collection[str] = ()
+    told_at_once: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +151,17 @@ def plan_source(view: SourceView, policy: WatchPolicy, now: datetime) -> SourceP
     if not any(incident.is_open for incident in incidents) and view.colour not in (None, Colour.GREEN):
         incidents.append(open_incident(view.source, state.version, view.colour or Colour.RED, view.reasons, now))
     teller = _Teller(view, policy, state, now, is_settled=is_settled)
+    if transition is not None and _is_worse(transition):
+        incidents = [incident.voided() if incident.acknowledgement else incident for incident in incidents]
     told = tuple(teller.tell(teller.advance(incident)) for incident in incidents)
     if transition is not None and view.colour is None and not any(item.closed_because == REMOVED for item in told):
         teller.note_removal(transition.before)
     return SourcePlan(state=state, transition=transition, incidents=told, news=tuple(teller.news))
+
+
+def _is_worse(transition: Transition) -> bool:
+    before, after = transition.before, transition.after
+    return before is not None and after is not None and worst((before, after)) is after
 
 
 class _Teller:
@@ -170,7 +185,7 @@ class _Teller:
         if colour is None or (colour is Colour.GREEN and self._is_settled):
             self._just_closed.add(incident.id)
             return incident.closed(GREEN_AGAIN if colour else REMOVED, self._now)
-        return incident if colour is Colour.GREEN else incident.seen(colour, self._view.reasons)
+        return incident if colour is Colour.GREEN else incident.seen(colour, self._view.reasons, self._now)
 
     def tell(self, incident: Incident) -> Incident:
         """Tell what is new about an incident, or why it is not told now; else remind and escalate."""
@@ -180,7 +195,7 @@ class _Teller:
             return self._end_untold(incident)
         if incident.wanted is not incident.told or incident.new_causes:
             return self._tell_news(incident)
-        return self._escalate(self._remind(incident)) if incident.is_open else incident
+        return self._urge(incident) if incident.is_open else incident
 
     def note_removal(self, before: Colour | None) -> None:
         """Tell that a source left the configuration without an open incident."""
@@ -203,7 +218,10 @@ class _Teller:
             return incident
         why = self._why_not_now(incident)
         if why == QUIET:
-            return self._tell_early(incident)
+            incident = incident.told_of(self._view.told_at_once)
+            if not self._is_told_at_once(incident):
+                return self._tell_early(incident)
+            return incident.told_now(self._state.version, self._now)
         if why:
             return incident.held_back(why, maintenance=self._maintenance)
         after = incident.told_now(self._state.version, self._now)
@@ -213,9 +231,14 @@ class _Teller:
         return after
 
     def _is_told_by_event(self, incident: Incident) -> bool:
-        """Say whether a notice of this very look tells of all that is new."""
+        """Say whether a notice of this very look tells of all that is new; that something was worse is told anyway."""
         fresh = set(incident.new_causes)
-        return bool(fresh) and fresh <= set(self._view.told_causes)
+        is_better = incident.told is not None and incident.wanted is not worst((incident.told, incident.wanted))
+        return bool(fresh) and fresh <= set(self._view.told_causes) and not is_better
+
+    def _is_told_at_once(self, incident: Incident) -> bool:
+        """Say whether everybody hears of all of it in this very look although it is quiet."""
+        return incident.is_open and bool(self._view.told_at_once) and not incident.new_causes
 
     def _tell_early(self, incident: Incident) -> Incident:
         """Hold something back in quiet hours; only channels that have none hear of it now."""
@@ -243,10 +266,12 @@ class _Teller:
 
     def _word(self, before: Incident, after: Incident, audience: Audience) -> News:
         if before.is_open:
-            kind, cause = NewsKind.CHANGED, next(iter(before.new_causes), before.cause)
-            key = f"changed:{before.source or 'system'}:{self._state.version}:{cause}"
+            kind, because = NewsKind.CHANGED, next(iter((*before.new_reasons, *before.reasons)), None)
+            cause = because.code if because else ""
+            key = f"changed:{before.source or 'system'}:{self._state.version}:{cause}{self._again(before)}"
         else:
             is_removed = before.closed_because == REMOVED
+            because = None
             kind, cause = (NewsKind.REMOVED if is_removed else NewsKind.RECOVERED), before.cause
             key = f"{kind.value}:{before.id}"
         return News(
@@ -257,10 +282,16 @@ class _Teller:
             before=before.told,
             after=None if kind is NewsKind.REMOVED else before.wanted,
             incident=after,
+            because=because,
             step=after.step if before.wanted is Colour.RED else before.step,
             held="" if audience is Audience.LOUD else before.held,
             audience=audience,
         )
+
+    def _again(self, incident: Incident) -> str:
+        """Tell another word about the same change from the one before it."""
+        is_other = incident.told_at is not None and incident.told_version == self._state.version
+        return f":{incident.told_at:%Y%m%dT%H%M%SZ}" if is_other else ""
 
     def _why_not_now(self, incident: Incident) -> str:
         """Say why this is not told now: a maintenance window holds back all, quiet hours what was never red."""
@@ -271,26 +302,33 @@ class _Teller:
             return QUIET
         return ""
 
-    def _remind(self, incident: Incident) -> Incident:
-        is_yellow = incident.colour is Colour.YELLOW
-        if incident.acknowledgement or self._maintenance or (is_yellow and self._is_quiet):
+    def _urge(self, incident: Incident) -> Incident:
+        """Remind and escalate; where both are due at once, one notice does both."""
+        if incident.acknowledgement or self._maintenance:
             return incident
-        if not self._policy.reminders.is_due(incident.reminders, incident.last_word_at, self._now, yellow=is_yellow):
-            return incident
-        after = replace(incident, reminders=incident.reminders + 1, reminded_at=self._now)
-        key = f"reminder:{incident.id}:{incident.told_version}:{after.reminders}"
-        self.news.append(self._about(NewsKind.REMINDER, key, after))
+        is_due, steps = self._is_reminder_due(incident), self._due_steps(incident)
+        after = replace(incident, reminders=incident.reminders + 1, reminded_at=self._now) if is_due else incident
+        if steps:
+            after = replace(after, step=steps[-1])
+            key = f"escalation:{incident.id}:{incident.alarms}:{after.step}"
+            news = self._about(NewsKind.ESCALATION, key, after)
+            self.news.append(replace(news, first_step=steps[0], reminds=is_due))
+        elif is_due:
+            key = f"reminder:{incident.id}:{incident.told_at or self._now:%Y%m%dT%H%M%SZ}:{after.reminders}"
+            self.news.append(self._about(NewsKind.REMINDER, key, after))
         return after
 
-    def _escalate(self, incident: Incident) -> Incident:
-        if incident.colour is not Colour.RED or incident.acknowledgement or self._maintenance or not incident.alarm_at:
-            return incident
-        for step in list(self._policy.escalation.due_steps(incident.step, self._now - incident.alarm_at)):
-            incident = replace(incident, step=step)
-            self.news.append(
-                self._about(NewsKind.ESCALATION, f"escalation:{incident.id}:{incident.alarms}:{step}", incident)
-            )
-        return incident
+    def _is_reminder_due(self, incident: Incident) -> bool:
+        is_yellow = incident.colour is Colour.YELLOW
+        if is_yellow and self._is_quiet:
+            return False
+        return self._policy.reminders.is_due(incident.reminders, incident.last_word_at, self._now, yellow=is_yellow)
+
+    def _due_steps(self, incident: Incident) -> list[int]:
+        """Return the tiers whose time has come; what was red and is unknown now may still be red."""
+        if incident.colour not in (Colour.RED, Colour.UNKNOWN) or incident.alarm_at is None:
+            return []
+        return list(self._policy.escalation.due_steps(incident.step, self._now - incident.alarm_at))
 
     def _about(self, kind: NewsKind, key: str, incident: Incident) -> News:
         return News(

@@ -12,7 +12,7 @@ from shared.domain.health_reason import Colour, Reason
 from shared.domain.incident import Incident
 from shared.domain.notice import Notice, NoticeEvent, NoticeSeverity
 from shared.domain.quiet import maintenance_of
-from shared.domain.source_watch import Audience, News, SourcePlan, SourceView, WatchPolicy, plan_source
+from shared.domain.source_watch import Audience, News, NewsKind, SourcePlan, SourceView, WatchPolicy, plan_source
 from shared.domain.transition import HealthState, Transition
 
 GROUP_FROM = 3
@@ -124,6 +124,7 @@ def plan_watch(
     plans: list[SourcePlan] = []
     for source in sorted({*looks, *incidents, *(name for name, state in recorded.states.items() if state.colour)}):
         look = looks.get(source)
+        loud = _loud_events(happened.get(source, ()), look, maintenance_of(source, policy.maintenance, now))
         view = SourceView(
             source=source,
             colour=look.colour if look else None,
@@ -131,9 +132,8 @@ def plan_watch(
             state=recorded.states.get(source),
             incidents=tuple(incidents.get(source, ())),
             changes=recorded.changes.get(source, 0),
-            told_causes=_told_by_events(
-                happened.get(source, ()), look, maintenance_of(source, policy.maintenance, now)
-            ),
+            told_causes=_causes(loud),
+            told_at_once=_causes(event for event in loud if event.notice.severity is NoticeSeverity.CRITICAL),
         )
         plans.append(plan_source(view, policy, now))
     known = {incident.id: incident for incident in recorded.incidents}
@@ -150,14 +150,21 @@ def group_news(news: Iterable[News]) -> Iterable[Group]:
     """Put together what is the same news for the same reason; the order of first appearance stays."""
     groups: dict[tuple[object, ...], list[News]] = {}
     for item in news:
-        key = (item.kind, item.cause, item.after, item.step, item.audience, bool(item.held))
-        groups.setdefault(key, []).append(item)
+        groups.setdefault(_likeness(item), []).append(item)
     for group in groups.values():
         enough = 2 if group[0].cause in SHARED_CAUSES or group[0].held else GROUP_FROM
         if len(group) >= enough:
             yield tuple(group)
         else:
             yield from ((item,) for item in group)
+
+
+def _likeness(item: News) -> tuple[object, ...]:
+    """Return what news must share to be told in one notice; what lies outside of the sources needs no more."""
+    same = (item.kind, item.cause, item.after, item.audience)
+    if item.kind is NewsKind.CHANGED and item.cause in SHARED_CAUSES:
+        return same
+    return (*same, item.step, item.first_step, item.reminds, bool(item.held))
 
 
 def severity_of(colour: Colour | None) -> NoticeSeverity:
@@ -178,16 +185,20 @@ def _is_news(before: Incident | None, after: Incident) -> bool:
     """Say whether an incident is to be written: the numbers in its sentences change with every look and are not."""
     if before is None:
         return True
-    codes = [[reason.code for reason in item.reasons] for item in (before, after)]
-    return codes[0] != codes[1] or replace(before, reasons=()) != replace(after, reasons=())
+    named = [[(reason.code, reason.colour, reason.subjects) for reason in item.reasons] for item in (before, after)]
+    return named[0] != named[1] or replace(before, reasons=()) != replace(after, reasons=())
 
 
-def _told_by_events(events: Iterable[Event], look: Look | None, maintenance: str) -> frozenset[str]:
-    """Collect the reasons of a source's health that its events tell of loudly enough."""
+def _loud_events(events: Iterable[Event], look: Look | None, maintenance: str) -> list[Event]:
+    """Return the events of a source that are told now and are as severe as its health."""
     if look is None or maintenance:
-        return frozenset()
+        return []
     needed = severity_of(look.colour).rank
-    return frozenset(code for event in events if event.notice.severity.rank >= needed for code in event.causes)
+    return [event for event in events if event.notice.severity.rank >= needed]
+
+
+def _causes(events: Iterable[Event]) -> frozenset[str]:
+    return frozenset(code for event in events for code in event.causes)
 
 
 def _plan_events(
@@ -211,7 +222,8 @@ def _plan_events(
         key = (notice.event, notice.severity, event.cause, audience, None if is_covered else later_at)
         groups.setdefault(key, []).append(event)
     for (_, _, _, audience, later_at), group in groups.items():
-        parts = [tuple(group)] if len(group) >= GROUP_FROM else [(event,) for event in group]
+        enough = 2 if all(event.causes & SHARED_CAUSES for event in group) else GROUP_FROM
+        parts = [tuple(group)] if len(group) >= enough else [(event,) for event in group]
         yield from (PlannedEvent(events=part, audience=audience, later_at=later_at) for part in parts)
 
 
@@ -219,8 +231,8 @@ def _is_told_in_the_morning(
     event: Event, looks: Mapping[str, Look], incidents: Mapping[str, Sequence[Incident]]
 ) -> bool:
     """Say whether the health of the source, if it is still bad then, will tell of this event anyway."""
-    look = looks.get(event.notice.source)
-    if look is None or look.colour is Colour.GREEN:
+    look, known = looks.get(event.notice.source), incidents.get(event.notice.source, ())
+    if look is None or look.colour is not Colour.YELLOW:
         return False
-    told = {code for incident in incidents.get(event.notice.source, ()) for code in incident.told_causes}
-    return any(reason.code in event.causes and reason.code not in told for reason in look.reasons)
+    told = [reason for reason in look.reasons if any(incident.knows(reason) for incident in known)]
+    return any(reason.code in event.causes and reason not in told for reason in look.reasons)

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from shared.domain.channel import Channel
 from shared.domain.escalation import TIERS, Escalation
-from shared.domain.health_reason import Colour
+from shared.domain.health_reason import Colour, Reason
 from shared.domain.incident import Incident
-from shared.domain.notice import Notice, NoticeEvent
+from shared.domain.notice import Notice, NoticeEvent, NoticeSeverity
 from shared.domain.notice_health import (
     Ended,
     Standing,
@@ -19,6 +20,7 @@ from shared.domain.notice_health import (
     reminder,
 )
 from shared.domain.notice_words import Links, Protection, age, count, listed, name_of, page_links
+from shared.domain.routing import channels_of_news
 from shared.domain.source_watch import News, NewsKind
 from shared.domain.watch_plan import Group
 
@@ -41,12 +43,14 @@ class Words:
 
     Attributes:
         protections: What every source could be brought back to.
-        escalation: The tiers, to say who was told before.
+        escalation: The tiers, to say who is told when.
+        channels: The channels, to say who was told before.
         app_url: Where the app is reached; empty where there is none.
     """
 
     protections: Mapping[str, Protection] = field(default_factory=dict)
     escalation: Escalation = field(default_factory=Escalation)
+    channels: tuple[Channel, ...] = ()
     app_url: str = ""
 
     def links(self, source: str = "", run_url: str = "") -> Links:
@@ -112,30 +116,40 @@ def _write(group: Sequence[News], key: str, words: Words, now: datetime) -> Noti
         closed = tuple(("Incident closed", f"{item.id}, after {age(item.lasted(now))}") for item in incidents)
         return replace(gone, facts=(*gone.facts, *closed))
     if first.kind is NewsKind.RECOVERED:
-        return _with_maintenance(
-            recovered([_ended(item, now) for item in incidents], now, key=key, links=links), incidents
-        )
-    standings = [_standing(item, words) for item in incidents]
+        return recovered([_ended(item, now) for item in incidents], now, key=key, held=first.held, links=links)
+    standings = [_standing(item.incident, item.because, words) for item in group if item.incident]
     if first.kind is NewsKind.REMINDER:
         return reminder(standings, incidents[0].reminders, now, key=key, links=links)
-    if first.kind is NewsKind.ESCALATION:
-        told = [name for tier in words.escalation.channels[: first.step] for name in tier]
-        return escalation(standings, TIERS[first.step], told, now, key=key, links=links)
     changed = health_changed(standings, first.before, now, key=key, held=first.held, links=links)
-    return _with_maintenance(changed, incidents)
+    if first.kind is NewsKind.ESCALATION:
+        return escalation(
+            standings, _tiers(first, words), _told_before(group, changed, words), now, key=key, links=links
+        )
+    return changed
 
 
-def _with_maintenance(notice: Notice, incidents: Sequence[Incident]) -> Notice:
-    reasons = dict.fromkeys(item.maintenance for item in incidents if item.maintenance)
-    return replace(notice, facts=(*notice.facts, *(("Maintenance", reason) for reason in reasons)))
+def _tiers(news: News, words: Words) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the tiers whose turn it is, each with its channels."""
+    steps = range(news.first_step, news.step + 1)
+    return [(TIERS[step], words.escalation.channels[step]) for step in steps if words.escalation.channels[step]]
 
 
-def _standing(incident: Incident, words: Words) -> Standing:
+def _told_before(group: Sequence[News], notice: Notice, words: Words) -> tuple[str, ...]:
+    """Name the channels that heard of it before: those of earlier tiers, and those that asked for it by themselves."""
+    red = replace(notice, severity=NoticeSeverity.CRITICAL)
+    earlier = replace(group[0], kind=NewsKind.CHANGED, step=group[0].first_step - 1)
+    return channels_of_news(red, earlier, words.channels, words.escalation)
+
+
+def _standing(incident: Incident, because: Reason | None, words: Words) -> Standing:
+    """Say how a source stands; the reason that is told comes first."""
+    first = (because,) if because else ()
     return Standing(
         source=incident.source,
         colour=incident.colour,
-        reasons=incident.reasons,
-        since=incident.opened_at,
+        reasons=(*first, *(reason for reason in incident.reasons if reason not in first)),
+        since=incident.stands_since,
+        opened_at=incident.opened_at,
         protection=words.protections.get(incident.source),
     )
 
@@ -146,7 +160,8 @@ def _ended(incident: Incident, now: datetime) -> Ended:
         worst=incident.worst,
         opened_at=incident.opened_at,
         closed_at=incident.closed_at or now,
-        because=incident.reasons[0].sentence if incident.reasons else "",
+        worst_for=incident.was_worst_for(now),
+        because=incident.worst_because or (incident.reasons[0].sentence if incident.reasons else ""),
     )
 
 

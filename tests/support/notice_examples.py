@@ -261,7 +261,9 @@ def examples() -> dict[str, Notice]:
         "no-longer-watched": no_longer_watched(["old-shop"], NOW, key="removed:old-shop:9"),
         "recovered": recovered([outage], NOW, key="recovered:app#4", links=LINKS),
         "reminder": reminder([STANDING], 2, NOW, key="reminder:app#4:1:2", links=LINKS),
-        "escalation": escalation([STANDING], "secondary", ["ops-mail", "ops-slack"], NOW, key="escalation:app#4:1:1"),
+        "escalation": escalation(
+            [STANDING], [("secondary", ["lead-phone"])], ["ops-mail", "ops-slack"], NOW, key="escalation:app#4:1:1"
+        ),
         "digest": weekly_digest(DIGEST, links=page_links("https://goldcopy.acme.example")),
         "report-ready": report_ready(
             "October 2026",

@@ -1,7 +1,7 @@
 """A story in which sources change their health, looked at every ten minutes by a clock that the story sets."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.health_reason import Colour, Reason, worst
@@ -98,7 +98,7 @@ class Story:
     def acknowledge(self, incident_id: str, now: str) -> None:
         """Say that somebody is at it."""
         taken = Acknowledgement(at=at(now), by="ada", reason="on it")
-        self.memory.incidents[incident_id] = replace(self.memory.incidents[incident_id], acknowledgement=taken)
+        self.memory.incidents[incident_id] = self.memory.incidents[incident_id].acknowledged(taken)
 
 
 def _line(now: datetime, group: Sequence[News]) -> str:

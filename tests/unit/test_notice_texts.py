@@ -76,7 +76,8 @@ def test_impact_counts_the_hours_that_are_left() -> None:
 @pytest.mark.parametrize(
     ("length", "words"),
     [
-        (timedelta(seconds=-5), "0 min"),
+        (timedelta(seconds=-5), "less than a minute"),
+        (timedelta(minutes=1), "1 min"),
         (timedelta(minutes=59), "59 min"),
         (timedelta(hours=26, minutes=50), "26 h"),
         (timedelta(hours=96), "4 d"),

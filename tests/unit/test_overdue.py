@@ -39,7 +39,7 @@ def test_expected_backup_that_never_began_is_named_after_its_grace() -> None:
         Source(name="app"), known_since=KNOWN, attempts={}, running=(), now=expected + 2 * DAY + 3 * HOUR
     )
     assert anomaly.sentence == (
-        "the daily backup of 2026-11-03T02:00:00Z never began, and 2 more since; that is 2 d 3 h ago"
+        "the daily backup of 2026-11-03 02:00 UTC never began, and 2 more since; that is 2 d 3 h ago"
     )
     assert anomaly.started_at == expected
 
@@ -115,7 +115,7 @@ def test_run_that_fell_silent_or_takes_far_longer_than_usual_is_stuck() -> None:
     )
     assert stuck(begun, now) == []
     (silent,) = stuck(RunInProgress(number=7, operation="backup", started_at=now - HOUR, heartbeat_at=now - HOUR), now)
-    assert silent == "the backup (run 7) that began at 2026-11-02T11:00:00Z has been silent for 1 h"
+    assert silent == "the backup (run 7) that began at 2026-11-02 11:00 UTC has been silent for 1 h"
     long = RunInProgress(number=7, operation="backup", started_at=now - 2 * HOUR, heartbeat_at=now, usual_seconds=usual)
     assert stuck(long, now) == ["the backup (run 7) has been running for 2 h; usually it takes 10 min"]
 

@@ -164,15 +164,19 @@ def test_yellow_is_reminded_of_after_a_day_three_days_and_then_weekly() -> None:
     ]
 
 
-def test_new_reason_of_the_same_colour_is_told_once() -> None:
+def test_new_reason_of_the_same_colour_is_told_once_unless_it_was_away_for_an_hour() -> None:
     story = Story(WatchPolicy())
     told = story.stay("2026-01-01 09:00", "2026-01-01 10:00", app=["test-overdue"])
     told += story.stay("2026-01-01 10:00", "2026-01-01 11:00", app=["test-overdue", "backup-overdue"])
-    told += story.stay("2026-01-01 11:00", "2026-01-01 12:00", app=["test-overdue"])
-    told += story.stay("2026-01-01 12:00", "2026-01-01 13:00", app=["backup-overdue"])
+    told += story.stay("2026-01-01 11:00", "2026-01-01 11:50", app=["test-overdue"])
+    told += story.stay("2026-01-01 11:50", "2026-01-01 12:40", app=["backup-overdue"])
+    told += story.stay("2026-01-01 12:40", "2026-01-01 14:00", app=["test-overdue"])
     assert told == [
         "01-01 09:00 changed app yellow test-overdue",
         "01-01 10:00 changed app yellow backup-overdue",
+    ]
+    assert story.stay("2026-01-01 14:00", "2026-01-01 15:00", app=["test-overdue", "backup-overdue"]) == [
+        "01-01 14:00 changed app yellow backup-overdue"
     ]
 
 
@@ -226,8 +230,6 @@ def test_clock_that_goes_back_neither_repeats_nor_loses_a_reminder() -> None:
     story.stay("2026-01-01 08:00", "2026-01-01 09:00", app=["backup-stale"])
     ahead = story.stay("2027-01-01 08:00", "2027-01-01 08:30", app=["backup-stale"])
     assert ahead == [
-        "01-01 08:00 reminder app red backup-stale",
-        "01-01 08:00 escalation app red backup-stale step 1",
         "01-01 08:00 escalation app red backup-stale step 2",
     ]
     back = story.stay("2026-01-01 09:00", "2026-01-01 18:00", app=["backup-stale"])
@@ -241,7 +243,6 @@ def test_watcher_that_was_away_escalates_through_every_tier() -> None:
     story = Story(WatchPolicy(escalation=TIERS))
     story.stay("2026-01-01 08:00", "2026-01-01 08:10", app=["backup-stale"])
     assert story.stay("2026-01-01 11:00", "2026-01-01 11:10", app=["backup-stale"]) == [
-        "01-01 11:00 escalation app red backup-stale step 1",
         "01-01 11:00 escalation app red backup-stale step 2",
     ]
 
