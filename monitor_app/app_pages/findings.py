@@ -7,7 +7,7 @@ from monitor_app.components import finding, findings_view, tables
 from monitor_app.components.choice import Choice, choose
 from monitor_app.components.findings_view import PAGE_SIZE
 from monitor_app.components.text import zone
-from monitor_app.queries.findings import Finding, FindingState
+from monitor_app.queries.findings import Finding, FindingKind, FindingState
 from shared.clock import utc_now
 
 ANY = "any"
@@ -22,12 +22,29 @@ _EMPTY = {
 def main() -> None:
     """Show the page."""
     now, where = utc_now(), zone(st.context.timezone)
-    everything = findings_view.all_findings(data.findings(), data.fleet().status.sources, now)
-    finding.page_title("Findings", findings_view.findings_sentence(everything, now))
+    fleet = data.fleet()
+    everything = findings_view.all_findings(data.findings(), fleet.status.sources, now, fleet.known_since)
+    title = st.container()
+    if not fleet.status.sources and not everything:
+        finding.page_title("Findings", "Nothing is protected: no database is registered")
+        finding.nothing_here(
+            "Register a database to start", "Write it into goldcopy.toml, then:", "goldcopy check", is_bad=True
+        )
+        return
     state, source = ask(everything)
     if not source.exists:
+        with title:
+            finding.page_title("Findings", "Nothing to show: there is no such source")
         return
-    found = [item for item in everything if item.state is state and source.name in {ANY, item.source}]
+    asked = [item for item in everything if source.name in {ANY, item.source}]
+    found = [item for item in asked if item.state is state]
+    about = "" if source.name == ANY else f"{source.name}: "
+    with title:
+        finding.page_title("Findings", f"{about}{findings_view.findings_sentence(asked, state, now)}")
+        if any(item.kind is FindingKind.INCIDENT and not item.id for item in asked):
+            st.caption(
+                "Nobody watches, so nobody is told: start `goldcopy up`, or run `goldcopy watch` every few minutes."
+            )
     if not found:
         finding.nothing_here("Nothing here", "Clear the filter to see more." if source.name != ANY else _EMPTY[state])
         return

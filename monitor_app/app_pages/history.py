@@ -73,8 +73,8 @@ def ask() -> BackupFilter | None:
 
 def sentence(number: int, wanted: BackupFilter) -> str:
     """Say what the page found."""
-    matching = f"{COUNT_LIMIT:,} or more backups" if number == COUNT_LIMIT else count(number, "backup")
-    days = data.fleet_days((utc_now() - timedelta(days=SPAN_DAYS)).date())
+    matching = f"{COUNT_LIMIT:,} or more" if number == COUNT_LIMIT else f"{number:,}"
+    days = data.fleet_days((utc_now() - timedelta(days=SPAN_DAYS - 1)).date())
     return history_finding(matching, days, SPAN_DAYS, is_filtered=wanted != BackupFilter())
 
 
@@ -83,9 +83,11 @@ def nothing(wanted: BackupFilter) -> None:
     if wanted != BackupFilter():
         finding.nothing_here("Nothing matches", "Clear a filter to see more.")
     elif data.source_names():
-        finding.nothing_here("No backup yet", "Nothing is protected until the first one:", "goldcopy backup --help")
+        finding.nothing_here(
+            "No backup yet", "Nothing is protected until the first one:", "goldcopy backup --help", is_bad=True
+        )
     else:
-        finding.nothing_here("No source yet", "Name a database in goldcopy.toml, then:", "goldcopy check")
+        finding.nothing_here("No source yet", "Name a database in goldcopy.toml, then:", "goldcopy check", is_bad=True)
 
 
 def look_into(found: tuple[BackupRow, ...]) -> None:

@@ -20,13 +20,15 @@ def main() -> None:
     reports = fleet.status.sources
     if not reports:
         finding.page_title("Are we safe?", "Nothing is protected: no database is registered")
-        finding.nothing_here("Register a database to start", "Write it into goldcopy.toml, then:", "goldcopy check")
+        finding.nothing_here(
+            "Register a database to start", "Write it into goldcopy.toml, then:", "goldcopy check", is_bad=True
+        )
         return
-    fleet_view.show_answer(fleet_verdict(reports, fleet.incidents, where, now))
+    fleet_view.show_answer(fleet_verdict(reports, fleet.incidents, where, now, fleet.known_since))
     today = now.date()
     fleet_view.show_numbers(reports, data.fleet_days(today - timedelta(days=SPAN_DAYS - 1)), today)
     st.caption(esc(f"As of {instant(fleet.status.at, where)}; looked at again every minute."))
-    fleet_view.show_needs(need_someone(reports), fleet.incidents, where, now)
+    fleet_view.show_needs(need_someone(reports), fleet.incidents, where, now, fleet.known_since)
     days = [today - timedelta(days=age) for age in range(STRIP_DAYS - 1, -1, -1)]
     riskiest = worst_first(reports)[:STRIP_SOURCES]
     counts = data.day_counts(tuple(report.source.name for report in riskiest), days[0])

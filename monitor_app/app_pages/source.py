@@ -21,8 +21,10 @@ def main() -> None:
     title = st.container()
     if not fleet.status.sources:
         with title:
-            finding.page_title("One source", "No database is registered")
-        finding.nothing_here("Register a database to start", "Write it into goldcopy.toml, then:", "goldcopy check")
+            finding.page_title("One source", "Nothing is protected: no database is registered")
+        finding.nothing_here(
+            "Register a database to start", "Write it into goldcopy.toml, then:", "goldcopy check", is_bad=True
+        )
         return
     reports = {report.source.name: report for report in worst_first(fleet.status.sources)}
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -51,14 +53,16 @@ def show(report: SourceReport, title: st.delta_generator.DeltaGenerator, days: i
             detail = data.backup(newest.backup_id) if newest else None
             if detail is not None:
                 dialogs.backup_buttons(detail.row.id, detail.holds)
-    source_view.show_standing(report, data.fleet().incidents.get(name), where, now)
+    counts = data.day_counts((name,), first).get(name, {})
+    missing = source_view.missing_days(report, counts, now, of_last=(30, 90))
+    source_view.show_standing(report, data.fleet().incidents.get(name), where, now, missing)
     source_view.show_exposure(history, report, where, days=days, now=now)
     with st.grid(2, min_column_width=400, gap="medium"):
         with st.container():
             source_view.show_sizes(history.attempts, history.begins_at, where, name=name)
         with st.container():
-            source_view.show_days(report, data.day_counts((name,), first).get(name, {}), first, now)
-    source_view.show_runs(history.attempts, where)
+            source_view.show_days(report, counts, first, now)
+    source_view.show_runs(history.attempts, where, missing[0])
     source_view.show_evidence(history, where)
     source_view.show_growth(history, where)
 

@@ -28,7 +28,7 @@ def history_finding(matching: str, days: tuple[DayRow, ...], span_days: int, *, 
     """Say what the history found, in one sentence.
 
     Args:
-        matching: The count in words, such as `1,204 backups`.
+        matching: How many attempts are listed, in words, such as `1,204`; expired ones are not.
         days: Sums of the last `span_days` days over all sources.
         span_days: How many days.
         is_filtered: Whether a filter is set.
@@ -37,10 +37,10 @@ def history_finding(matching: str, days: tuple[DayRow, ...], span_days: int, *, 
         return f"{matching} match"
     failed = sum(day.failed for day in days)
     attempts = failed + sum(day.ok for day in days)
+    listed = f"{matching} listed, expired ones left out"
     if not attempts:
-        return f"{matching}, none in the last {span_days} days"
-    outcome = f"{failed} of {attempts:,} failed" if failed else f"none of {attempts:,} failed"
-    return f"{matching}; {outcome} in {span_days} days"
+        return f"No backup was attempted in {span_days} days; {listed}"
+    return f"{f'{failed:,}' if failed else 'None'} of {count(attempts, 'attempt')} failed in {span_days} days; {listed}"
 
 
 def history_rows(found: tuple[BackupRow, ...], where: tzinfo) -> list[dict[str, Any]]:

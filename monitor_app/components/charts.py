@@ -1,7 +1,7 @@
 """Figures: data in, `go.Figure` out, no Streamlit but for the one function that shows them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -10,6 +10,7 @@ from monitor_app.components.theme import Palette
 
 # What a browser draws without delay; see docs/app.md.
 MOST_POINTS = 2000
+_LEAST_SPAN = timedelta(days=1)
 FONT = '"Source Sans", "Source Sans Pro", sans-serif'
 
 
@@ -42,6 +43,14 @@ def base(colours: Palette, *, height: int = 260, unit: str = "") -> go.Figure:
         yaxis={**axis, "ticksuffix": unit, "automargin": True, "rangemode": "tozero"},
     )
     return figure
+
+
+def span_a_day(figure: go.Figure, x: Sequence[datetime]) -> None:
+    """Give the time axis at least a day: of less its ticks would be fractions of a second."""
+    if x and max(x) - min(x) < _LEAST_SPAN:
+        # A little room on the right, so that a single mark is not cut.
+        end = max(x) + _LEAST_SPAN / 24
+        figure.update_xaxes(range=[end - _LEAST_SPAN * 25 / 24, end])
 
 
 def line(figure: go.Figure, x: Sequence[datetime], y: Sequence[float | None], *, colour: str, name: str) -> None:

@@ -59,10 +59,11 @@ def reasons(found: Iterable[Reason]) -> None:
         st.markdown(f":{mark.badge}[**{mark.glyph}**] {esc(sentence)}{action}")
 
 
-def nothing_here(title: str, next_step: str, command: str = "") -> None:
-    """Show an empty state: what is missing, and what to do."""
+def nothing_here(title: str, next_step: str, command: str = "", *, is_bad: bool = False) -> None:
+    """Show an empty state: what is missing, and what to do; bad where it means that nothing is protected."""
     shown = f"  \n{free(command)}" if command else ""
-    st.info(f"{esc(next_step)}{shown}", title=esc(title), icon=":material/inbox:")
+    show, icon = (st.warning, ":material/warning:") if is_bad else (st.info, ":material/inbox:")
+    show(f"{esc(next_step)}{shown}", title=esc(title), icon=icon)
 
 
 def problem(error: GoldcopyError) -> None:

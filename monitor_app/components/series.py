@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from math import sqrt
 
+from monitor_app.components.text import span
 from shared.domain.exposure import Breach, Segment, find_breaches, sawtooth
 from shared.domain.size_band import expected_band
 from shared.units import format_alike
@@ -105,16 +106,21 @@ def exposure_series(segments: Sequence[Segment], objective: timedelta, grace: ti
     )
 
 
-def exposure_finding(series: Exposure, now: timedelta | None, days: int) -> str:
-    """Say what the chart shows: `Objective missed 3 times in 180 days; 2 h at risk now`."""
+def exposure_finding(series: Exposure, at_risk: timedelta | None, days: int, *, begun: timedelta | None = None) -> str:
+    """Say what the chart shows: `Objective missed 3 times in 180 days; 2 h at risk now`.
+
+    Args:
+        series: What is drawn.
+        at_risk: Exposure now; None where nothing could be restored.
+        days: Of the window.
+        begun: How long ago the first backup was, where that is less than the window.
+    """
     number = len(series.breaches)
+    since = "" if begun is None else f"since its first backup {span(begun.total_seconds())} ago"
     times = "once" if number == 1 else f"{number} times"
-    missed = f"Objective missed {times} in {days} days" if number else f"Objective kept for {days} days"
-    if now is None:
-        return f"{missed}; nothing could be restored now"
-    seconds = _HOUR if series.unit == "h" else _DAY
-    value = now.total_seconds() / seconds
-    return f"{missed}; {value:.0f} {series.unit if value >= 1.5 else series.unit.rstrip('s')} at risk now"
+    found = f"missed {times} {since or f'in {days} days'}" if number else f"kept {since or f'for {days} days'}"
+    now = "nothing could be restored now" if at_risk is None else f"{span(at_risk.total_seconds())} at risk now"
+    return f"Objective {found}; {now}"
 
 
 def size_series(backups: Sequence[tuple[datetime, str, int, str]], where: tzinfo) -> Sizes:

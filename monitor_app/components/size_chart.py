@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from monitor_app.components.charts import base
+from monitor_app.components.charts import base, span_a_day
 from monitor_app.components.series import Sizes, most_extreme
 from monitor_app.components.theme import Palette
 
@@ -50,4 +50,5 @@ def size_figure(sizes: Sizes, colours: Palette, *, height: int = 250) -> go.Figu
         )
     highest = max((value for point in sizes.points for value in (point.size, point.high or 0.0)), default=1.0)
     figure.update_yaxes(range=[0, highest * 1.15 or 1])
+    span_a_day(figure, x)
     return figure

@@ -1,6 +1,7 @@
 """One source in parts: how it stands and why, its exposure, sizes, days, tables, runs and restore tests."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -14,18 +15,21 @@ from monitor_app.components.exposure_chart import exposure_figure
 from monitor_app.components.series import Exposure, exposure_finding, exposure_series, size_series
 from monitor_app.components.size_chart import size_figure
 from monitor_app.components.strip import LEGEND
-from monitor_app.components.text import ago, beside, count, duration, esc, instant
+from monitor_app.components.text import ago, beside, count, duration, esc, instant, plain, span
 from monitor_app.components.theme import HEALTH, palette
+from monitor_app.components.verdict import answer
 from monitor_app.queries.source_history import EVIDENCE_LIMIT, Attempt, SourceHistory
 from shared.domain.backup import BackupKind, BackupStatus
 from shared.domain.exposure import Segment, backup_spans, newest_over_time, proven_spans
-from shared.domain.heartbeat import BAD_DAYS, DayCount, day_states
+from shared.domain.health import Colour
+from shared.domain.heartbeat import BAD_DAYS, DayCount, DayState, day_states
 from shared.domain.incident import Incident
 from shared.domain.objectives import SuccessRate
 from shared.domain.schedule import Cron, cron_expression
 from shared.operations.status import SourceReport
 
 RUNS_SHOWN = 10
+_LONGEST_REASON = 200
 
 
 def segments_of(history: SourceHistory, *, proven: bool, now: datetime) -> tuple[Segment, ...]:
@@ -41,16 +45,53 @@ def segments_of(history: SourceHistory, *, proven: bool, now: datetime) -> tuple
 
 
 def source_sentence(history: SourceHistory, report: SourceReport, where: tzinfo, *, days: int, now: datetime) -> str:
-    """Say what the page found."""
+    """Say what the page found: the verdict, why it is not safe, then what is at risk."""
+    health = report.health
+    said = f"{report.source.name} is {answer(report).lower()}"
     segments = segments_of(history, proven=False, now=now)
     if not segments:
-        return f"{report.source.name}: never backed up, nothing is protected"
+        return f"{said}: never backed up, nothing is protected"
+    if health.colour is not Colour.GREEN:
+        at_risk = report.standing.exposure
+        risk = f"; {span(at_risk.total_seconds())} at risk now" if at_risk is not None else ""
+        return f"{said}: {plain(health.reasons[0].sentence, longest=_LONGEST_REASON)}{risk}"
     series = exposure_series(segments, report.source.objectives.rpo, report.source.schedule.grace, where)
-    found = exposure_finding(series, report.standing.exposure, days)
-    return f"{report.source.name}: {found[:1].lower()}{found[1:]}"
+    found = exposure_finding(series, report.standing.exposure, days, begun=_begun(history, segments, now))
+    return f"{said}: {found[:1].lower()}{found[1:]}"
 
 
-def show_standing(report: SourceReport, incident: Incident | None, where: tzinfo, now: datetime) -> None:
+def proven_segments(history: SourceHistory, report: SourceReport, now: datetime) -> tuple[Segment, ...]:
+    """Return what was proven at every moment; before a first proof could be due, none is missed."""
+    segments = segments_of(history, proven=True, now=now)
+    first_backup_at = report.facts.first_backup_at if report.facts else None
+    if not segments or segments[0].recovery_point_at is not None:
+        return segments
+    first, *rest = segments
+    due_at = (first_backup_at or first.begins_at) + report.source.objectives.proven
+    if due_at >= first.ends_at:
+        return tuple(rest)
+    return (replace(first, begins_at=max(first.begins_at, due_at)), *rest)
+
+
+def _begun(history: SourceHistory, segments: Sequence[Segment], now: datetime) -> timedelta | None:
+    """Return how long ago the first backup was, where the window is longer than that."""
+    begun_at = segments[0].begins_at
+    return now - begun_at if begun_at > history.begins_at else None
+
+
+def missing_days(
+    report: SourceReport, counts: Mapping[date, DayCount], now: datetime, *, of_last: Sequence[int]
+) -> tuple[int, ...]:
+    """Count on how many of the last UTC days, today included, something was expected and nothing began."""
+    days = [now.date() - timedelta(days=age) for age in range(max(of_last) - 1, -1, -1)]
+    begun = report.facts.first_backup_at if report.facts else None
+    states = day_states(report.source, counts, days, first_backup_at=begun, now=now)
+    return tuple(sum(state is DayState.MISSING for state in states[-number:]) for number in of_last)
+
+
+def show_standing(
+    report: SourceReport, incident: Incident | None, where: tzinfo, now: datetime, missing: Sequence[int]
+) -> None:
     """Show the colour, its reasons with what to do, and the numbers beside what was agreed."""
     with st.container(horizontal=True):
         finding.badge(HEALTH[report.health.colour.value])
@@ -58,11 +99,20 @@ def show_standing(report: SourceReport, incident: Incident | None, where: tzinfo
             taken = incident.acknowledgement
             st.badge(esc(f"{taken.by} has it since {instant(taken.at, where)}"), icon=":material/person:")
     finding.reasons(report.health.reasons)
-    tables.facts(standing_facts(report, where, now), alt=f"Numbers of {report.source.name} and what was agreed")
+    tables.facts(
+        standing_facts(report, where, now, missing), alt=f"Numbers of {report.source.name} and what was agreed"
+    )
 
 
-def standing_facts(report: SourceReport, where: tzinfo, now: datetime) -> dict[str, str]:
-    """Return the numbers of a source, each beside its objective in the same unit."""
+def standing_facts(report: SourceReport, where: tzinfo, now: datetime, missing: Sequence[int]) -> dict[str, str]:
+    """Return the numbers of a source, each beside its objective in the same unit.
+
+    Args:
+        report: How it stands.
+        where: The viewer's time zone.
+        now: Aware instant.
+        missing: On how many of the last 30 and 90 days nothing came.
+    """
     standing, agreed, schedule, facts = report.standing, report.source.objectives, report.source.schedule, report.facts
     newest = facts.newest if facts else None
     proven = facts.proven if facts else None
@@ -76,7 +126,8 @@ def standing_facts(report: SourceReport, where: tzinfo, now: datetime) -> dict[s
         "Proven exposure": _beside(standing.proven_exposure, agreed.proven),
         "Back in service": _beside(timedelta(seconds=predicted.seconds) if predicted else None, agreed.rto)
         + (f", from {count(predicted.tests, 'restore test')}" if predicted else ""),
-        "Backups that succeeded": f"{_rate(standing.success_30)} in 30 days, {_rate(standing.success_90)} in 90 days",
+        "Backups that succeeded": f"{_rate(standing.success_30)} in 30 days{_never_came(missing[0])}, "
+        f"{_rate(standing.success_90)} in 90 days{_never_came(missing[1])}",
         "Next backup expected": instant(next_backup, where),
         "Next restore test expected": instant(next_test, where),
     }
@@ -85,17 +136,25 @@ def standing_facts(report: SourceReport, where: tzinfo, now: datetime) -> dict[s
 def show_exposure(history: SourceHistory, report: SourceReport, where: tzinfo, *, days: int, now: datetime) -> None:
     """Show exposure over time, plain and proven, each beside its own objective."""
     name, agreed = report.source.name, report.source.objectives
-    plain = segments_of(history, proven=False, now=now)
-    if not plain:
-        finding.nothing_here("No backup yet", "There is no exposure to draw: nothing is protected.")
+    plain_ones = segments_of(history, proven=False, now=now)
+    if not plain_ones:
+        finding.nothing_here("No backup yet", "There is no exposure to draw: nothing is protected.", is_bad=True)
         return
-    series = exposure_series(plain, agreed.rpo, report.source.schedule.grace, where)
+    series = exposure_series(plain_ones, agreed.rpo, report.source.schedule.grace, where)
     note = "What would have been lost if the database had died at that moment."
-    _exposure(series, report.standing.exposure, days, note, key="exposure", alt=f"Exposure of {name} over time")
-    series = exposure_series(segments_of(history, proven=True, now=now), agreed.proven, timedelta(0), where)
+    begun = _begun(history, plain_ones, now)
+    sentence = exposure_finding(series, report.standing.exposure, days, begun=begun)
+    _exposure(series, sentence, note, key="exposure", alt=f"Exposure of {name} over time")
+    proven = proven_segments(history, report, now)
+    if not proven:
+        due = f"A first restore test is due within {span(agreed.proven.total_seconds())} of the first backup."
+        finding.section("Proven: not yet", due)
+        return
+    series = exposure_series(proven, agreed.proven, timedelta(0), where)
     note = "The same, counting only backups that were restored and compared by then."
-    alt = f"Proven exposure of {name} over time"
-    _exposure(series, report.standing.proven_exposure, days, note, key="proven", alt=alt, prefix="Proven: ")
+    found = exposure_finding(series, report.standing.proven_exposure, days, begun=begun)
+    sentence = f"Proven: {found[:1].lower()}{found[1:]}"
+    _exposure(series, sentence, note, key="proven", alt=f"Proven exposure of {name} over time")
 
 
 def show_sizes(attempts: Sequence[Attempt], begins_at: datetime, where: tzinfo, *, name: str) -> None:
@@ -127,7 +186,7 @@ def show_days(report: SourceReport, counts: Mapping[date, DayCount], first: date
     begun = report.facts.first_backup_at if report.facts else None
     states = day_states(report.source, counts, days, first_backup_at=begun, now=now)
     bad = sum(state in BAD_DAYS for state in states)
-    finding.section(f"{count(bad, 'bad day')} in {len(days)}", LEGEND)
+    finding.section(f"{count(bad, 'bad day') if bad else 'No bad day'} in {len(days)}", LEGEND)
     show_calendar(days, states, caption=f"Backups of {report.source.name} per day")
 
 
@@ -157,13 +216,23 @@ def show_growth(history: SourceHistory, where: tzinfo) -> None:
     tables.rows(shown, alt="Tables now and then, largest first", columns=columns, tallest=8, key="growth")
 
 
-def show_runs(attempts: Sequence[Attempt], where: tzinfo) -> None:
+def runs_sentence(attempts: Sequence[Attempt], missing: int) -> str:
+    """Say how many of the last attempts failed, and on how many of the last 30 days none came that was expected."""
+    last = attempts[-RUNS_SHOWN:]
+    failed = sum(item.status is BackupStatus.FAILED for item in last)
+    said = f"{failed or 'None'} of the last {len(last)} runs failed"
+    if len(last) == 1:
+        said = f"The one run so far {'failed' if failed else 'did not fail'}"
+    never = f"; in 30 days {missing} expected {'one' if missing == 1 else 'ones'} never came"
+    return f"{said}{never}" if missing else said
+
+
+def show_runs(attempts: Sequence[Attempt], where: tzinfo, missing: int) -> None:
     """Show the last attempts."""
     last = attempts[::-1][:RUNS_SHOWN]
     if not last:
         return
-    failed = sum(item.status is BackupStatus.FAILED for item in last)
-    finding.section(f"{failed or 'None'} of the last {count(len(last), 'run')} failed")
+    finding.section(runs_sentence(attempts, missing))
     columns: dict[str, Any] = {
         "Began": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm z", timezone=str(where)),
         "Dump MB": st.column_config.NumberColumn(format="%.1f"),
@@ -176,7 +245,9 @@ def show_evidence(history: SourceHistory, where: tzinfo) -> None:
     """Show the last restore tests with what they found, row by row."""
     tests = history.evidence
     if not tests:
-        finding.section("Never restored: nothing proves these backups yet")
+        there = any(item.is_complete for item in history.attempts)
+        what = "nothing proves these backups yet" if there else "there is no backup to test yet"
+        finding.section(f"Never restored: {what}")
         return
     last = tests[0].outcome.value.replace("_", " ") if tests[0].outcome else "still running"
     finding.section(
@@ -187,11 +258,8 @@ def show_evidence(history: SourceHistory, where: tzinfo) -> None:
         show_test(test, where, is_open=number == 0)
 
 
-def _exposure(
-    series: Exposure, now: timedelta | None, days: int, note: str, *, key: str, alt: str, prefix: str = ""
-) -> None:
-    sentence = exposure_finding(series, now, days)
-    finding.section(f"{prefix}{sentence[:1].lower() + sentence[1:] if prefix else sentence}", note)
+def _exposure(series: Exposure, sentence: str, note: str, *, key: str, alt: str) -> None:
+    finding.section(sentence, note)
     show(exposure_figure(series, palette()), alt=f"{alt}. {sentence}", key=key)
 
 
@@ -221,4 +289,8 @@ def _beside(value: timedelta | None, limit: timedelta) -> str:
 
 
 def _rate(rate: SuccessRate) -> str:
-    return f"{rate.ok} of {rate.ok + rate.failed}"
+    return f"{rate.ok:,} of {rate.ok + rate.failed:,}"
+
+
+def _never_came(number: int) -> str:
+    return f" ({number} expected {'one' if number == 1 else 'ones'} never came)" if number else ""

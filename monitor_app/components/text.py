@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from shared.units import format_alike, format_bytes, format_duration
+from shared.units import format_bytes, format_duration
 
 # Marks that reorder what is read, that show nothing, or that end a line where none is expected.
 _UNSEEN = re.compile(
@@ -76,14 +76,8 @@ def ago(at: datetime, now: datetime) -> str:
 
 
 def span(seconds: float) -> str:
-    """Print a duration in one unit: `40 s`, `12 min`, `98 h`, `9 days`."""
-    if seconds < 60:
-        return f"{round(seconds)} s"
-    if seconds < 2 * 3600:
-        return f"{round(seconds / 60)} min"
-    if seconds < 5 * 86400:
-        return f"{round(seconds / 3600)} h"
-    return f"{round(seconds / 86400)} days"
+    """Print a duration as the command line does, in whole seconds at least: `40 s`, `12 min`, `3 d 8 h`."""
+    return format_duration(seconds) if seconds >= 9.5 else f"{round(seconds)} s"
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -102,6 +96,5 @@ def duration(seconds: float | None) -> str:
 
 
 def beside(seconds: float, limit_seconds: float) -> tuple[str, str]:
-    """Print a duration and its limit so that they compare: `6 h` and `24 h`, `24 s` and `4 h`."""
-    shown, limit = format_alike(seconds, limit_seconds)
-    return shown, limit
+    """Print a duration and its limit as the command line does: `6 h 40 min` and `4 h`."""
+    return format_duration(seconds), format_duration(limit_seconds)

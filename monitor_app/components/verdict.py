@@ -106,6 +106,7 @@ _TROUBLES = (
     _Trouble(lambda _: True, "needs a look", "need a look"),
 )
 _RPO = 2
+_NOBODY_KNOWS: Mapping[str, datetime] = {}
 
 
 def worst_first(reports: Sequence[SourceReport]) -> tuple[SourceReport, ...]:
@@ -129,7 +130,11 @@ def cause_label(code: str) -> str:
 
 
 def fleet_verdict(
-    reports: Sequence[SourceReport], incidents: Mapping[str, Incident], where: tzinfo, now: datetime
+    reports: Sequence[SourceReport],
+    incidents: Mapping[str, Incident],
+    where: tzinfo,
+    now: datetime,
+    known_since: Mapping[str, datetime] = _NOBODY_KNOWS,
 ) -> Verdict:
     """Answer whether all is safe, name the worst, since when, and who has it.
 
@@ -138,6 +143,7 @@ def fleet_verdict(
         incidents: Open ones by source.
         where: The viewer's time zone.
         now: Aware instant.
+        known_since: When each source was registered.
     """
     ranked = worst_first(reports)
     first = ranked[0]
@@ -146,11 +152,11 @@ def fleet_verdict(
         longest = max(ranked, key=_times_objective)
         worst = f"Longest exposure: {longest.source.name}"
         return Verdict(colour=colour, title=_all_well(len(ranked)), worst=worst, body=f"{_upper(_at_risk(longest))}.")
-    worst, body = f"Worst: {first.source.name}", _worst_words(first, incidents, where, now)
+    worst, body = f"Worst: {first.source.name}", _worst_words(first, incidents, where, now, known_since)
     if all(report.facts is not None and report.facts.first_backup_at is None for report in ranked):
         title = f"Not safe yet: {count(len(ranked), 'source')} without a first backup"
         return Verdict(colour=colour, title=title, worst=worst, body=body, is_new=True)
-    return Verdict(colour=colour, title=f"{_answer(colour, first)}: {_what(ranked)}", worst=worst, body=body)
+    return Verdict(colour=colour, title=f"{answer(first)}: {_what(ranked)}", worst=worst, body=body)
 
 
 def _what(ranked: Sequence[SourceReport]) -> str:
@@ -166,9 +172,10 @@ def _what(ranked: Sequence[SourceReport]) -> str:
     return f"{len(sharing)} of {count(len(ranked), 'source')} {predicate}"
 
 
-def _answer(colour: Colour, first: SourceReport) -> str:
-    """A missed objective is never called safe, even while it is young enough to be yellow."""
-    return "Not safe" if colour is Colour.YELLOW and first.standing.rpo_met is False else _ANSWERS[colour]
+def answer(report: SourceReport) -> str:
+    """Answer for one source; a missed objective is never called safe, even while it is young enough to be yellow."""
+    colour = report.health.colour
+    return "Not safe" if colour is Colour.YELLOW and report.standing.rpo_met is False else _ANSWERS[colour]
 
 
 def who_has_it(incident: Incident | None, where: tzinfo) -> str:
@@ -178,9 +185,24 @@ def who_has_it(incident: Incident | None, where: tzinfo) -> str:
     return f"taken by {incident.acknowledgement.by} since {instant(incident.acknowledgement.at, where)}"
 
 
-def since_words(reason: Reason, where: tzinfo, now: datetime) -> str:
-    """Say since when a reason holds: the instant, and how long ago that is."""
-    return f"since {instant(reason.since, where)} ({ago(reason.since, now)})" if reason.since else ""
+def since_words(colour: Colour, since: datetime | None, where: tzinfo, now: datetime) -> str:
+    """Say since when something has its colour: the instant, and how long ago that is; nothing where nobody knows."""
+    return f"{colour.value} since {instant(since, where)} ({ago(since, now)})" if since else ""
+
+
+def missed_words(report: SourceReport, where: tzinfo, now: datetime) -> str:
+    """Say since when the recovery point objective is missed, which is before the source becomes red."""
+    newest = report.facts.newest if report.facts else None
+    if newest is None or report.standing.rpo_met is not False:
+        return ""
+    since = newest.recovery_point_at + report.source.objectives.rpo
+    return f"missed since {instant(since, where)} ({ago(since, now)})"
+
+
+def reason_since(report: SourceReport, known_since: Mapping[str, datetime]) -> datetime | None:
+    """Return since when a source's worst reason holds; without any backup ever, since it was registered."""
+    since = report.health.reasons[0].since
+    return since or (known_since.get(report.source.name) if _is_unprotected(report) else None)
 
 
 def _all_well(number: int) -> str:
@@ -198,10 +220,17 @@ def _at_risk(report: SourceReport) -> str:
     return f"{lost} of data would be lost, the objective is {agreed}"
 
 
-def _worst_words(report: SourceReport, incidents: Mapping[str, Incident], where: tzinfo, now: datetime) -> str:
+def _worst_words(
+    report: SourceReport,
+    incidents: Mapping[str, Incident],
+    where: tzinfo,
+    now: datetime,
+    known_since: Mapping[str, datetime],
+) -> str:
     reason = report.health.reasons[0]
     missed = _at_risk(report) if report.standing.rpo_met is False else ""
-    parts = [missed or reason.sentence, since_words(reason, where, now)]
+    since = since_words(reason.colour, reason_since(report, known_since), where, now)
+    parts = [missed or reason.sentence, missed_words(report, where, now), since]
     parts.append(who_has_it(incidents.get(report.source.name), where))
     return " ".join(f"{_upper(part).rstrip('.')}." for part in parts if part)
 

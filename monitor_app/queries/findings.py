@@ -50,6 +50,7 @@ class Finding:
         comment: What they said.
         closed_because: Why it is over.
         backup_id: The backup that it is about, or empty.
+        since: Since when it has its colour, where that is known.
     """
 
     kind: FindingKind
@@ -67,6 +68,7 @@ class Finding:
     closed_at: datetime | None = None
     closed_because: str = ""
     backup_id: str = ""
+    since: datetime | None = None
 
     def lasted(self, now: datetime) -> timedelta:
         """How long it has lasted, or lasted."""

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from shared.catalog.connection import Database
 from shared.catalog.engine import Catalog
-from shared.catalog.models import BACKUP_DAY
+from shared.catalog.models import BACKUP_DAY, SOURCE
 from shared.domain.heartbeat import DayCount
 from shared.domain.incident import Incident
 from shared.domain.source import Source
@@ -17,6 +17,7 @@ from shared.operations.status import StatusReport, read_status
 # A strip of more rows, or a calendar of more days, is nothing that anybody reads.
 DAY_LIMIT = 20_000
 INCIDENT_LIMIT = 2_000
+SOURCE_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,12 @@ class Fleet:
     Attributes:
         status: One report per configured source.
         incidents: The open incident of each source that has one.
+        known_since: When each source was registered.
     """
 
     status: StatusReport
     incidents: Mapping[str, Incident]
+    known_since: Mapping[str, datetime]
 
 
 def load_fleet(database: Database, sources: Mapping[str, Source], now: datetime) -> Fleet:
@@ -40,7 +43,13 @@ def load_fleet(database: Database, sources: Mapping[str, Source], now: datetime)
     """
     catalog = Catalog(database, actor="app")
     found = catalog.incidents(open_only=True, limit=INCIDENT_LIMIT)
-    return Fleet(read_status(catalog, sources, now), {incident.source: incident for incident in found})
+    with database.reading() as connection:
+        registered = connection.execute(select(SOURCE.c.name, SOURCE.c.registered_at).limit(SOURCE_LIMIT)).all()
+    return Fleet(
+        status=read_status(catalog, sources, now),
+        incidents={incident.source: incident for incident in found},
+        known_since={row.name: row.registered_at for row in registered},
+    )
 
 
 def load_day_counts(database: Database, sources: Sequence[str], since: date) -> Mapping[str, Mapping[date, DayCount]]:

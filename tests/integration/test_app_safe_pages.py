@@ -111,7 +111,7 @@ def test_new_sources_are_told_when_protection_begins_and_nothing_is_a_success(sh
 def test_one_source_shows_exposure_sizes_days_runs_and_evidence(watched: Catalog) -> None:
     test = run("source", source="billing")
     said = words(test)
-    assert said.startswith("billing: objective kept")
+    assert said.startswith("billing is not safe: the restore test of")
     assert "Next backup expected" in said
     assert "The last restore test failed" in said
     charts = [json.loads(item.proto.spec) for item in test.get("plotly_chart")]

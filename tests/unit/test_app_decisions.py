@@ -1,5 +1,6 @@
 """What the app decides without a browser: age of the facts, host names, roles, limits, archives, sentences."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -108,6 +109,9 @@ def test_recovery_kit_depends_on_its_content_only() -> None:
 
 def test_history_says_what_it_found() -> None:
     days = (DayRow(day=NOW.date(), ok=89, failed=4),)
-    assert history_finding("120 backups", days, 30, is_filtered=False) == "120 backups; 4 of 93 failed in 30 days"
-    assert history_finding("3 backups", days, 30, is_filtered=True) == "3 backups match"
-    assert history_finding("3 backups", (), 30, is_filtered=False) == "3 backups, none in the last 30 days"
+    listed = "listed, expired ones left out"
+    assert history_finding("120", days, 30, is_filtered=False) == f"4 of 93 attempts failed in 30 days; 120 {listed}"
+    assert history_finding("3", days, 30, is_filtered=True) == "3 match"
+    assert history_finding("3", (), 30, is_filtered=False) == f"No backup was attempted in 30 days; 3 {listed}"
+    well = [replace(day, failed=0) for day in days]
+    assert history_finding("1", tuple(well), 30, is_filtered=False).startswith("None of 89 attempts failed in 30 days")

@@ -74,5 +74,5 @@ def test_times_are_shown_in_the_viewers_zone_which_is_named() -> None:
 
 def test_numbers_come_with_their_noun_and_one_unit() -> None:
     assert [count(1, "backup"), count(1204, "backup")] == ["1 backup", "1,204 backups"]
-    assert [span(40), span(5400), span(98 * 3600), span(9 * 86400)] == ["40 s", "90 min", "98 h", "9 days"]
+    assert [span(40), span(5400), span(98 * 3600), span(9 * 86400)] == ["40 s", "1 h 30 min", "4 d 2 h", "9 d"]
     assert ago(NOW, NOW) == "0 s ago"

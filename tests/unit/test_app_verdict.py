@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from monitor_app.components.findings_view import all_findings, findings_sentence
+from monitor_app.components.findings_view import all_findings, findings_sentence, since_line
+from monitor_app.components.fleet_view import heartbeat_sentence, needs_sentence, times_words
 from monitor_app.components.recovery_view import evidence_csv, is_predicted, lollipops, recovery_sentence
 from monitor_app.components.verdict import fleet_verdict, label, need_someone, worst_first
 from monitor_app.queries.findings import Finding, FindingKind, FindingState
@@ -23,6 +24,7 @@ from shared.domain.source_facts import SourceFacts
 from shared.operations.status import SourceReport
 from tests.support.health_facts import GB, NOW, good_facts, restore_point, restore_test
 
+OPEN = FindingState.OPEN
 BERLIN = ZoneInfo("Europe/Berlin")
 RATE = (SuccessRate(ok=30), SuccessRate(ok=90))
 NOTHING = SourceFacts(read_at=NOW)
@@ -73,8 +75,11 @@ def test_missed_objectives_are_counted_and_the_worst_is_named_in_one_unit() -> N
     answer = fleet_verdict([good(), late("audit", 98), late("users", 49)], {}, BERLIN, NOW)
     assert answer.title == "Not safe: 2 of 3 sources are past their recovery point objective"
     assert answer.worst == "Worst: audit"
-    since = "Since 2026-11-19 05:00 CET (50 h ago)"
-    assert answer.body == f"98 h of data would be lost, the objective is 24 h. {since}. Nobody has taken it yet."
+    missed = "Missed since 2026-11-18 05:00 CET (3 d 2 h ago)"
+    red = "Red since 2026-11-19 05:00 CET (2 d 2 h ago)"
+    assert answer.body == (
+        f"98 h of data would be lost, the objective is 24 h. {missed}. {red}. Nobody has taken it yet."
+    )
 
 
 def test_a_missed_objective_is_not_called_safe_while_it_is_young() -> None:
@@ -151,9 +156,76 @@ def finding(**changes: object) -> Finding:
 
 def test_findings_tell_how_many_and_how_old() -> None:
     taken = finding(state=FindingState.ACKNOWLEDGED, owner="olga")
-    assert findings_sentence([finding(), taken], NOW) == "1 open, the oldest for 72 h; 1 taken"
-    assert findings_sentence([taken], NOW) == "Nothing is open; 1 taken"
-    assert findings_sentence([], NOW) == "Nothing is open"
+    assert findings_sentence([finding(), taken], OPEN, NOW) == "1 open, the oldest for 3 d; 1 taken and not over"
+    assert findings_sentence([taken], OPEN, NOW) == "1 taken and not over; nothing else is open"
+    assert findings_sentence([], OPEN, NOW) == "Nothing is open"
+    new = finding(opened_at=NOW)
+    assert findings_sentence([new], OPEN, NOW) == "1 open"
+
+
+def test_each_list_of_findings_has_a_title_of_its_own() -> None:
+    over = finding(state=FindingState.RESOLVED, closed_at=NOW)
+    noted = finding(state=FindingState.NOTED, kind=FindingKind.ANOMALY)
+    taken = finding(state=FindingState.ACKNOWLEDGED, owner="olga")
+    found = [finding(), over, noted, noted, taken]
+    assert findings_sentence(found, FindingState.RESOLVED, NOW) == "1 ended within the last 90 days; 1 open"
+    assert findings_sentence(found, FindingState.NOTED, NOW) == "2 noted within the last 90 days; 1 open"
+    assert (
+        findings_sentence(found, FindingState.ACKNOWLEDGED, NOW) == "1 taken and not over, the oldest for 3 d; 1 open"
+    )
+    assert findings_sentence([], FindingState.ACKNOWLEDGED, NOW) == "Nothing is taken"
+    assert findings_sentence([], FindingState.RESOLVED, NOW) == "Nothing ended within the last 90 days"
+    assert findings_sentence([], FindingState.NOTED, NOW) == "Nothing was noted within the last 90 days"
+
+
+def test_the_worst_of_the_first_page_is_the_first_finding_too() -> None:
+    reports = [slow("b"), late("c", 50), late("d", 98), failed_test("e"), report("f", NOTHING)]
+    stored = [
+        finding(source=name, id=name, opened_at=NOW - timedelta(days=days), colour=Colour.RED)
+        for name, days in (("e", 30), ("c", 9), ("d", 3))
+    ]
+    found = [item.source for item in all_findings(stored, reports, NOW)]
+    assert found == [item.source.name for item in need_someone(reports)] == ["f", "d", "c", "e", "b"]
+
+
+def test_an_open_incident_is_told_in_the_words_of_now() -> None:
+    stored = finding(source="audit", sentence="the newest backup is 39 h old", opened_at=NOW - timedelta(hours=1))
+    now = late("audit", 98)
+    (shown,) = all_findings([stored], [now], NOW)
+    assert shown.sentence == now.health.reasons[0].sentence
+    assert shown.colour is Colour.RED
+    assert shown.since == now.health.reasons[0].since
+    assert since_line(shown, UTC, NOW) == "Red since 2026-11-19 04:00 UTC (2 d 2 h ago)"
+    over = replace(stored, state=FindingState.RESOLVED, closed_at=NOW)
+    assert over in all_findings([over], [now], NOW)
+
+
+def test_a_source_without_a_backup_is_unprotected_since_it_was_registered() -> None:
+    known = {"new": NOW - timedelta(hours=5)}
+    (shown,) = all_findings([], [report("new", NOTHING)], NOW, known)
+    assert shown.opened_at == known["new"]
+    assert since_line(shown, UTC, NOW) == "Red since 2026-11-21 01:00 UTC (5 h ago)"
+    (unknown,) = all_findings([], [report("new", NOTHING)], NOW)
+    assert since_line(unknown, UTC, NOW) == ""
+    answer = fleet_verdict([report("new", NOTHING)], {}, UTC, NOW, known)
+    assert "Red since 2026-11-21 01:00 UTC (5 h ago)" in answer.body
+
+
+def test_those_who_need_someone_are_counted_by_colour() -> None:
+    needing = need_someone([good("a"), slow("b"), late("c", 50), late("d", 98), report("e", None)])
+    assert needs_sentence(needing) == "4 sources need someone: 2 not safe, 1 unknown, 1 wants a look"
+    assert needs_sentence([slow("b")]) == "1 source needs someone: it wants a look"
+    assert needs_sentence([late("c", 50)]) == "1 source needs someone: it is not safe"
+
+
+@pytest.mark.parametrize(("times", "said"), [(0.004, "a fraction of its objective"), (3.41, "3.4 times its objective")])
+def test_times_of_an_objective_are_words_where_they_are_small(times: float, said: str) -> None:
+    assert times_words(times) == said
+
+
+def test_no_bad_day_is_told_without_a_nought() -> None:
+    assert heartbeat_sentence(0, 45, ["shop"]) == "No bad day in 45: shop"
+    assert heartbeat_sentence(2, 45, ["shop", "app"]) == "2 bad days in 45 among the 2 riskiest sources"
 
 
 def test_a_source_in_trouble_is_a_finding_even_where_nobody_watches() -> None:
@@ -191,7 +263,7 @@ def test_a_prediction_from_old_tests_is_no_prediction() -> None:
 
 def test_lollipops_show_the_slowest_in_times_of_their_objective() -> None:
     rows = lollipops([good("small"), report("big", good_facts(newest=restore_point(dumped_bytes=200 * GB)))], UTC, NOW)
-    assert [(row.name, row.label) for row in rows] == [("big", "7 h of 4 h"), ("small", "2 min of 240 min")]
+    assert [(row.name, row.label) for row in rows] == [("big", "6 h 40 min of 4 h"), ("small", "2 min of 4 h")]
     assert rows[0].ratio == pytest.approx(24000 / 14400)
 
 
