@@ -3,13 +3,16 @@
 import os
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from shared.config.model import ConfigFile
+from shared.config.names import find_unknown_names
 from shared.config.problems import describe_problems
 from shared.config.references import ReferenceReader
 from shared.domain.backup import SOURCE_NAME
@@ -131,9 +134,10 @@ def load_config(given: str | None = None, environment: Mapping[str, str] | None 
     environment = os.environ if environment is None else environment
     path = find_config(given, environment)
     document = _read(path)
+    named = document.get("sources")
     problems = [
         f"sources.{name}: a name is made of a-z 0-9 . _ - and begins with a letter or digit, at most 63 long"
-        for name in document.get("sources", {})
+        for name in (named if isinstance(named, dict) else ())
         if not SOURCE_NAME.fullmatch(name)
     ]
     try:
@@ -141,6 +145,7 @@ def load_config(given: str | None = None, environment: Mapping[str, str] | None 
     except ValidationError as error:
         problems += describe_problems(ConfigFile, error.errors())
         file = None
+    problems += find_unknown_names(document)
     if problems or file is None:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise ConfigInvalid(f"{path} has {counted(len(problems), 'problem')}:\n{listed}", hint=_ALL_KEYS)
@@ -153,15 +158,32 @@ def load_config(given: str | None = None, environment: Mapping[str, str] | None 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        text = path.read_bytes().decode("utf-8")
     except FileNotFoundError as error:
         raise ConfigInvalid(
             f"there is no configuration at {path}", hint="Run `goldcopy init` here, or name the file with --config."
         ) from error
     except OSError as error:
         raise ConfigInvalid(f"{path} cannot be read ({error.strerror})", hint="Mend its permissions.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(f"{path} is not valid TOML: {error}", hint="Mend that line.") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigInvalid(f"{path} cannot be read: line {line} is not UTF-8", hint="Save it as UTF-8.") from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        where = "" if " line " in str(error) else f"; what begins in line {_unfinished_line(text)} has no end"
+        raise ConfigInvalid(f"{path} is not valid TOML: {error}{where}", hint="Mend that line.") from error
+
+
+def _unfinished_line(text: str) -> int:
+    """Return the line from which on the file cannot be parsed any more."""
+    lines = text.splitlines(keepends=True)
+    for count in reversed(range(len(lines))):
+        with suppress(tomllib.TOMLDecodeError):
+            tomllib.loads("".join(lines[:count]))
+            blank = takewhile(lambda line: not line.strip() or line.lstrip().startswith("#"), lines[count:])
+            return count + len(list(blank)) + 1
+    return 1
 
 
 def tools_folder_without_config(default: Path, environment: Mapping[str, str] | None = None) -> Path:

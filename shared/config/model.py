@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
@@ -10,10 +9,9 @@ from shared.config.anomalies_model import AnomaliesSection
 from shared.config.channels_model import ChannelName, ChannelSection
 from shared.config.prices_model import PricesSection, ReportsSection
 from shared.config.section import Bytes, Duration, Positive, Section
-from shared.config.values import CatalogUrl, DatabaseUrl, Recipient, RepositoryUrl
+from shared.config.values import CatalogUrl, DatabaseUrl, Recipient, RepositoryUrl, check_timezone
 from shared.config.watch_model import EscalationSection, WatchSection
 from shared.domain.backup import BackupKind
-from shared.domain.escalation import TIERS
 from shared.domain.manifest import Exclusion
 from shared.domain.schedule import Cron, parse_restore_test_schedule
 from shared.domain.source import (
@@ -96,11 +94,7 @@ class ScheduleSection(Section):
     @field_validator("timezone")
     @classmethod
     def _is_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is not a time zone; write for example UTC or Europe/Berlin") from error
-        return value
+        return check_timezone(value)
 
     @property
     def is_own(self) -> bool:
@@ -277,12 +271,3 @@ class ConfigFile(Section):
     prices: PricesSection = PricesSection()
     reports: ReportsSection = ReportsSection()
     sources: dict[str, SourceSection] = Field(default={})
-
-    @model_validator(mode="after")
-    def _escalation_names_channels(self) -> "ConfigFile":
-        for tier, names in zip(TIERS, self.escalation.channels(), strict=True):
-            unknown = [name for name in names if name not in self.channels]
-            if unknown:
-                known = f"known are {', '.join(self.channels)}" if self.channels else "there is none yet"
-                raise ValueError(f"escalation.{tier} names {unknown[0]!r}, which is no channel; {known}")
-        return self

@@ -1,5 +1,6 @@
 """Say in plain words what is wrong with a configuration file: which key, what is wrong, what to write instead."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
@@ -9,7 +10,6 @@ from pydantic import BaseModel
 
 _EXAMPLES = {
     "recipients": 'recipients = ["age1..."]; `goldcopy init` makes a first one',
-    "url": 'url = "env:APP_DATABASE_URL"',
     "reason": 'reason = "why"',
     "repository": '[repository] with recipients = ["age1..."]; `goldcopy init` writes a first file',
 }
@@ -38,8 +38,8 @@ _WORDS = {
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be at most {le}",
     "less_than": "must be less than {lt}",
-    "enum": "must be {expected}",
-    "literal_error": "must be {expected}",
+    "enum": "{given!r} is not known, it must be {expected}",
+    "literal_error": "{given!r} is not known, it must be {expected}",
     "string_too_short": "must be at least {min_length} characters long",
 }
 
@@ -60,14 +60,22 @@ def _sentence(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return _unknown(model, location)
     if kind in {"missing", "too_short"}:
-        return f"this key is {'missing' if kind == 'missing' else 'empty'}; write {_EXAMPLES.get(key, f'{key} = ...')}"
+        return f"this key is {'missing' if kind == 'missing' else 'empty'}; write {_example(key, location)}"
     if kind == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")
     words = _WORDS.get(kind)
     if words is None:
         return f"this value is not possible here: {error['msg'][:1].lower()}{error['msg'][1:]}"
     limits = {name: _printed(value) for name, value in error.get("ctx", {}).items()}
-    return words.format_map(limits | {"key": key, "path": _path(location)})
+    return words.format_map(limits | {"key": key, "path": _path(location), "given": error["input"]})
+
+
+def _example(key: str, location: Sequence[str | int]) -> str:
+    """Return a line to write: for a url the name of a variable that fits whose url it is."""
+    if key != "url" or len(location) != 3:
+        return _EXAMPLES.get(key, f"{key} = ...")
+    name = re.sub(r"\W", "_", str(location[1])).upper()
+    return f'url = "env:{name}_{"DATABASE_URL" if location[0] == "sources" else "URL"}"'
 
 
 def _printed(value: object) -> object:

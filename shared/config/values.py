@@ -6,6 +6,7 @@ No message ever quotes a URL or a key: either may hold a secret.
 import re
 from collections.abc import Callable
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator
 
@@ -35,6 +36,19 @@ def check_recipient(text: str) -> str:
         raise ValueError('this is not a public key; write one that begins "age1", as `goldcopy init` prints it')
     elif not _is_bech32(stripped):
         raise ValueError("this public key is mistyped or cut; copy it again, whole")
+    return text
+
+
+def check_timezone(text: str) -> str:
+    """Refuse what is no time zone.
+
+    Raises:
+        ValueError: With what to write instead.
+    """
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{text!r} is not a time zone; write for example UTC or Europe/Berlin") from error
     return text
 
 

@@ -1,12 +1,11 @@
 """`[watch]` and `[escalation]`: how people are told, and when they want to be left alone."""
 
 from datetime import datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from shared.config.section import Duration, Positive, Section
+from shared.config.values import check_timezone
 from shared.domain.escalation import TIERS, Escalation, Reminders
 from shared.domain.quiet import MaintenanceWindow, parse_quiet_hours
 from shared.domain.schedule import Cron
@@ -31,12 +30,17 @@ class MaintenanceSection(Section):
         given = (self.begins_at is not None, self.ends_at is not None, self.cron is not None, self.lasts is not None)
         if given not in {(True, True, False, False), (False, False, True, True)}:
             raise ValueError("write either from and to, or cron and for")
-        if self.begins_at and self.ends_at:
-            if self.begins_at.tzinfo is None or self.ends_at.tzinfo is None:
-                raise ValueError("from and to need a zone; write for example 2026-12-01T22:00:00Z")
-            if self.ends_at <= self.begins_at:
-                raise ValueError("to is not after from")
         return self
+
+    @field_validator("begins_at", "ends_at")
+    @classmethod
+    def _is_aware(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        if value and value.tzinfo is None:
+            raise ValueError("from and to need a zone; write for example 2026-12-01T22:00:00Z")
+        begins_at = info.data.get("begins_at") if info.field_name == "ends_at" else None
+        if value and begins_at and value <= begins_at:
+            raise ValueError("to is not after from")
+        return value
 
     def window(self, timezone: str) -> MaintenanceWindow:
         """Return the window as the domain knows it."""
@@ -84,15 +88,10 @@ class WatchSection(Section):
     dead_mans_switch: str | None = None
     maintenance: tuple[MaintenanceSection, ...] = ()
 
-    @model_validator(mode="before")
+    @field_validator("timezone")
     @classmethod
-    def _zone_comes_first(cls, value: Any) -> Any:
-        zone = value.get("timezone", "UTC") if isinstance(value, dict) else "UTC"
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
-            raise ValueError(f"timezone: {zone!r} is not a time zone; write for example Europe/Berlin") from error
-        return value
+    def _is_zone(cls, value: str) -> str:
+        return check_timezone(value)
 
     @field_validator("quiet_hours")
     @classmethod

@@ -242,12 +242,15 @@ class TestConfiguration:
     @pytest.mark.parametrize(
         ("lines", "words"),
         [
-            ('[channels.x]\nurl = "env:X"\nevents = ["backup-exploded"]', "channels.x.events[1]: must be"),
-            ('[channels.x]\nurl = "env:X"\nseverity = "loud"', "channels.x.severity: must be"),
+            (
+                '[channels.x]\nurl = "env:X"\nevents = ["backup-exploded"]',
+                "channels.x.events[1]: 'backup-exploded' is not known, it must be",
+            ),
+            ('[channels.x]\nurl = "env:X"\nseverity = "loud"', "channels.x.severity: 'loud' is not known, it must be"),
             ('[channels.x]\nurl = "env:X"\nchannel = "y"', "channels.x.channel: this key is not known"),
             ("[channels.x]\nenabled = true", "channels.x.url: this key is missing"),
             ('[channels."A B"]\nurl = "env:X"', "a name is made of"),
-            ('[escalation]\nprimary = ["nobody"]', "escalation.primary names 'nobody', which is no channel"),
+            ('[escalation]\nprimary = ["nobody"]', "escalation.primary: 'nobody' is no channel; there is none yet"),
         ],
     )
     def test_mistakes_are_named_with_their_key(self, tmp_path: Path, lines: str, words: str) -> None:

@@ -36,7 +36,10 @@ def problems(folder: Path, text: str) -> str:
         ("", "repository: this key is missing; write [repository] with recipients"),
         (GOOD + "[sources.app]\n", 'sources.app.url: this key is missing; write url = "env:APP_DATABASE_URL"'),
         (GOOD + "[sources.app]\nurl = 5\n", 'sources.app.url: must be text between quotes, such as url = "..."'),
-        (GOOD + '[sources.app]\nurl = "env:A"\nkind = "mysql"\n', "sources.app.kind: must be 'postgres' or 'supabase'"),
+        (
+            GOOD + '[sources.app]\nurl = "env:A"\nkind = "mysql"\n',
+            "sources.app.kind: 'mysql' is not known, it must be 'postgres' or 'supabase'",
+        ),
         (GOOD + '[sources.app]\nurl = "env:A"\njobs = "two"\n', "sources.app.jobs: must be a whole number"),
         (GOOD + '[sources.app]\nurl = "env:A"\njobs = 0\n', "sources.app.jobs: must be at least 1"),
         (GOOD + '[sources.app]\nurl = "env:A"\nallow_empty = "maybe"\n', "allow_empty: must be true or false"),
@@ -54,6 +57,7 @@ def problems(folder: Path, text: str) -> str:
             GOOD + '[sources.app]\nurl = "env:A"\nretentoin = 1\n',
             "sources.app.retentoin: this key is not known; did you mean retention?",
         ),
+        (f"sources = 5\n{GOOD}", "sources: must be a table, such as [sources]"),
         (GOOD + 'scratch = "here"\n', "known here: url, recipients"),
         ('scratch = "here"\n' + GOOD, "scratch: must be a table, such as [scratch]"),
         (GOOD + "[repository.url]\n", "repository.url: must be text between quotes"),
@@ -65,6 +69,24 @@ def problems(folder: Path, text: str) -> str:
         ),
         (GOOD.replace("ac8p", "ac8q"), "repository.recipients[1]: this public key is mistyped or cut"),
         (GOOD + 'url = "ftp://h"\n', 'repository.url: write "file://FOLDER" or "s3://BUCKET/PREFIX"'),
+        (GOOD + "[channels.no-url]\n", 'channels.no-url.url: this key is missing; write url = "env:NO_URL_URL"'),
+        (
+            GOOD + '[channels.a]\nurl = "env:A"\nevents = ["backup-faild"]\n',
+            "channels.a.events[1]: 'backup-faild' is not known, it must be",
+        ),
+        (
+            GOOD + '[sources.app]\nurl = "env:A"\n[[watch.maintenance]]\nreason = "move"\nsources = ["app", "apq"]\n',
+            "watch.maintenance[1].sources: 'apq' is no source; did you mean app?",
+        ),
+        (
+            GOOD + '[[watch.maintenance]]\nreason = "move"\nsources = ["app"]\n',
+            "watch.maintenance[1].sources: 'app' is no source; there is none yet",
+        ),
+        (
+            GOOD + '[channels.a]\nurl = "env:A"\n[escalation]\nprimary = ["a", "nobody"]\n',
+            "escalation.primary: 'nobody' is no channel; known are a",
+        ),
+        (GOOD + '[watch]\ntimezone = "Nowhere"\n', "watch.timezone: 'Nowhere' is not a time zone; write"),
         (GOOD + '[catalog]\nurl = "mysql://h"\n', 'catalog.url: write "sqlite:///PATH", "postgresql+psycopg://'),
     ],
 )
@@ -82,6 +104,42 @@ def test_all_problems_are_in_one_list(tmp_path: Path) -> None:
     keys = ("catalog.url", "repository.url", "repository.recipients[1]", "repository.unknown", "sources.BAD:",
             "sources.BAD.url", "sources.app.kind")  # fmt: skip
     assert [key for key in keys if f"- {key}" not in message] == []
+
+
+def test_names_orders_and_times_are_in_the_same_list_as_all_the_others(tmp_path: Path) -> None:
+    message = problems(
+        tmp_path,
+        GOOD + '[sources.app]\nurl = 1\n[channels.a]\n[escalation]\nprimary = ["b"]\nafter = ["1h"]\n'
+        '[watch]\ntimezone = "Nowhere"\nquiet_hours = "night"\ndigest = "daily"\n'
+        '[[watch.maintenance]]\nreason = ""\nsources = ["apq"]\n'
+        "from = 2026-12-02T00:00:00Z\nto = 2026-12-01T00:00:00Z\n",
+    )
+    keys = ("sources.app.url", "channels.a.url", "escalation.primary", "escalation.after", "watch.timezone",
+            "watch.quiet_hours", "watch.digest", "watch.maintenance[1].reason", "watch.maintenance[1].sources",
+            "watch.maintenance[1].to")  # fmt: skip
+    assert [key for key in keys if f"- {key}:" not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (GOOD + 'a = [\n"b",\n\nc = 1\n', "is not valid TOML: Invalid value (at line 6, column 1)"),
+        (GOOD + '\n# list\na = [\n"b",\n', "what begins in line 5 has no end"),
+        (GOOD + 'a = """\nb\n\n', "what begins in line 3 has no end"),
+        (GOOD + 'a = "b\nc = 1\n', "at line 3, column 7"),
+    ],
+)
+def test_text_that_is_no_toml_is_named_by_its_line(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        load(tmp_path, text)
+    assert sentence in caught.value.message
+
+
+def test_text_that_is_not_utf_8_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "goldcopy.toml"
+    path.write_bytes(GOOD.encode() + b"# f\xfcr\n")
+    with pytest.raises(ConfigInvalid, match="line 3 is not UTF-8"):
+        load_config(str(path), {})
 
 
 @pytest.mark.parametrize(
