@@ -1,7 +1,7 @@
 """From catalog rows to facts: what health is judged by, for all sources in a handful of queries."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.catalog.engine import Catalog
@@ -43,7 +43,12 @@ def provider_of(source: str) -> str:
 
 
 def read_facts(
-    catalog: Catalog, sources: Iterable[Source], now: datetime, *, reaches: Mapping[str, Reachability] | None = None
+    catalog: Catalog,
+    sources: Iterable[Source],
+    now: datetime,
+    *,
+    reaches: Mapping[str, Reachability] | None = None,
+    unknown_backups: Mapping[str, str] | None = None,
 ) -> KnownFacts:
     """Read what is known of sources.
 
@@ -52,6 +57,7 @@ def read_facts(
         sources: Those to read; one that the catalog has not met has no backups, and that is a fact.
         now: Aware instant.
         reaches: What was asked just now, by name; it counts before what was recorded earlier.
+        unknown_backups: Backups that only the repository knows, by source, where somebody looked.
 
     Raises:
         CatalogProblem: The catalog cannot be read, so nothing is known.
@@ -60,7 +66,14 @@ def read_facts(
     rows = catalog.health_rows(started_since=_started_since(wanted, now), tested_since=now - TESTS_SINCE)
     anomalies = _open_anomalies(catalog)
     answers = dict(rows.reaches) | dict(reaches or {})
-    facts = {source.name: _facts(source.name, rows, anomalies.get(source.name, ()), answers, now) for source in wanted}
+    unknown = unknown_backups or {}
+    facts = {
+        source.name: replace(
+            _facts(source.name, rows, anomalies.get(source.name, ()), answers, now),
+            unknown_backup_id=unknown.get(source.name, ""),
+        )
+        for source in wanted
+    }
     return KnownFacts(facts=facts, statuses=rows.statuses)
 
 

@@ -125,6 +125,7 @@ def read_status(
     *,
     only: Iterable[str] | None = None,
     repository: Reachability | None = None,
+    unknown_backups: Mapping[str, str] | None = None,
 ) -> StatusReport:
     """Judge sources by what the catalog knows.
 
@@ -134,12 +135,14 @@ def read_status(
         now: Aware instant to judge for.
         only: Judge only these of them.
         repository: What the repository answered just now; without it what was found out last counts.
+        unknown_backups: Backups that only the repository knows, by source, where somebody looked for them.
 
     Raises:
         CatalogProblem: The catalog cannot be read; `unknown_status` is what is left to say then.
     """
     chosen = [sources[name] for name in sorted(sources if only is None else only)]
-    known = read_facts(catalog, chosen, now, reaches={REPOSITORY: repository} if repository else None)
+    reaches = {REPOSITORY: repository} if repository else None
+    known = read_facts(catalog, chosen, now, reaches=reaches, unknown_backups=unknown_backups)
     facts = known.facts
     success = _success(catalog, now)
     none = (SuccessRate(), SuccessRate())

@@ -1,6 +1,6 @@
 """How every configured source stands, for the command line, the watch and metrics."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -9,6 +9,7 @@ from shared.config.load import Config, load_config
 from shared.domain.source_facts import Reachability
 from shared.errors import CatalogProblem
 from shared.operations.exposure_history import ExposureHistory, read_exposure_history
+from shared.operations.lost_catalog import find_unknown_backups
 from shared.operations.reach import probe_repository
 from shared.operations.status import StatusReport, read_status, unknown_status
 
@@ -34,7 +35,9 @@ class StatusDesk:
         sources = self._config.sources
         only = None if source is None else [self._config.source(source).name]
         try:
-            return read_status(self._read_catalog(), sources, now, only=only, repository=repository)
+            catalog = self._read_catalog()
+            unknown = self._find_unknown_backups(catalog) if repository and repository.is_reachable else None
+            return read_status(catalog, sources, now, only=only, repository=repository, unknown_backups=unknown)
         except CatalogProblem as error:
             return unknown_status(sources, now, error, only=only)
 
@@ -54,6 +57,12 @@ class StatusDesk:
         timeout = self._config.file.health.repository_timeout
         parts = Parts(self._config)
         return probe_repository(lambda: parts.store, timeout, now, read_key=parts.fingerprint_key)
+
+    def _find_unknown_backups(self, catalog: Catalog) -> Mapping[str, str]:
+        from shared.wiring.parts import Parts
+
+        timeout = self._config.file.health.repository_timeout
+        return find_unknown_backups(catalog, self._config.sources, lambda: Parts(self._config).store, timeout)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from shared.notices.dead_mans_switch import Ping
 from shared.notices.delivery import deliver
 from shared.operations.acknowledging import incident_document
 from shared.operations.facts_reading import REPOSITORY
+from shared.operations.lost_catalog import find_unknown_backups
 from shared.operations.notice_delivery import ATTEMPT_SECONDS
 from shared.operations.reach import probe_repository
 from shared.operations.status import read_status
@@ -127,4 +128,10 @@ def _read_healths(parts: Parts, at: datetime) -> Sequence[Health]:
     answer = probe_repository(lambda: parts.store, timeout, at, read_key=parts.fingerprint_key)
     stands, failures = settle_reach(before[0] if before else None, before[1] if before else 0, answer)
     parts.catalog.record_reach(REPOSITORY, stands, failures=failures)
-    return read_status(parts.catalog, parts.config.sources, at, repository=stands).healths
+    unknown = (
+        find_unknown_backups(parts.catalog, parts.config.sources, lambda: parts.store, timeout)
+        if answer.is_reachable
+        else None
+    )
+    report = read_status(parts.catalog, parts.config.sources, at, repository=stands, unknown_backups=unknown)
+    return report.healths
