@@ -43,7 +43,7 @@ PAGES = (
     Page("findings", "Findings", ":material/flag:", "What is open, since when, and who has it?"),
     Page("recovery", "Recovery", ":material/restore:", "Would we be back in time, and how do we know?"),
     Page("history", "Backup history", ":material/history:", "Which backups are there, and what does each one hold?"),
-    Page("requests", "Restore requests", ":material/approval:", "Who wants what restored, and who decided?"),
+    Page("requests", "Restore requests", ":material/assignment:", "Who wants what restored, and what became of it?"),
     Page("storage", "Storage and cost", ":material/savings:", "What does it cost, and where is it going?"),
     Page("audit", "Audit trail", ":material/fact_check:", "Who did what, and was it altered?"),
     Page("reports", "Reports", ":material/description:", "What is the evidence of a period?"),

@@ -1,4 +1,4 @@
-"""The dialog with which somebody asks for a restore."""
+"""The dialogs with which somebody asks for a restore, and says what became of it."""
 
 from functools import partial
 
@@ -6,8 +6,8 @@ import streamlit as st
 
 from monitor_app import auth, clicks, data
 from monitor_app.actions.command import LONGEST_REASON
-from monitor_app.actions.requests import LONGEST_DESTINATION, ask_for_restore
-from shared.catalog.restore_requests import RestoreRequest
+from monitor_app.actions.requests import LONGEST_DESTINATION, ask_for_restore, close_request
+from shared.catalog.restore_requests import RequestState, RestoreRequest, RestoreRequestRecord
 from shared.domain.person import Role
 
 
@@ -47,6 +47,35 @@ def _ask(sources: tuple[str, ...]) -> None:
         submitted = st.form_submit_button("Ask", type="primary", on_click=_send, args=(source,))
     if submitted:
         st.rerun()
+
+
+def close_buttons(item: RestoreRequestRecord) -> None:
+    """Offer to say that a request was carried out, or is withdrawn."""
+    if not auth.may(Role.OPERATOR):
+        return
+    with st.container(horizontal=True):
+        if st.button("Mark as done", icon=":material/check:", key=f"open-done-{item.id}"):
+            _close(item.id, RequestState.DONE)
+        if st.button("Withdraw", icon=":material/close:", key=f"open-withdraw-{item.id}"):
+            _close(item.id, RequestState.REFUSED)
+
+
+@st.dialog("Close this request")
+def _close(number: int, state: RequestState) -> None:
+    is_done = state is RequestState.DONE
+    st.text("It was carried out: say how it went." if is_done else "Nothing is restored for it: say why.")
+    with st.form("close-request", border=False):
+        st.text_input("Reason", key="close-reason", max_chars=LONGEST_REASON, required=True, help="Kept in the trail.")
+        label = "Mark as done" if is_done else "Withdraw"
+        submitted = st.form_submit_button(label, type="primary", on_click=_run_close, args=(number, state))
+    if submitted:
+        st.rerun()
+
+
+def _run_close(number: int, state: RequestState) -> None:
+    reason = _value("close-reason")
+    command = partial(close_request, number=number, state=state, reason=reason)
+    clicks.run(("close request", str(number), state, reason), Role.OPERATOR, command)
 
 
 def _backup_key(source: str) -> str:

@@ -1,15 +1,16 @@
-"""The command with which somebody asks for a restore; nothing is restored until somebody else says yes."""
+"""Commands with which somebody asks for a restore, and says what became of it; neither restores anything."""
 
 import re
 
-from monitor_app.actions.command import Done, Request, check, required, writing
+from monitor_app.actions.command import Done, Request, carry_out, check, required, writing
 from monitor_app.site import Site
-from shared.catalog.restore_requests import ACTION, RestoreRequest
+from shared.catalog.restore_requests import ACTION, RequestState, RestoreRequest
 from shared.clock import utc_now
 from shared.domain.backup import BackupStatus
 from shared.domain.person import Person, Role
 from shared.errors import UsageProblem
 
+CLOSE_ACTION = "restore.request-close"
 MOST_TABLES = 100
 LONGEST_DESTINATION = 200
 _TABLE = re.compile(r"[^\s.]{1,63}\.[^\s.]{1,63}")
@@ -43,7 +44,35 @@ def ask_for_restore(site: Site, user: Person, token: str, request: RestoreReques
                 hint="Choose one that is complete.",
             )
         catalog.request_restore(token, request, actor=user.name, now=utc_now())
-    return Done(message=f"Asked for: {request.source} from {request.backup_id}. Somebody else decides.")
+    return Done(message=f"Asked for: {request.source} from {request.backup_id}. An operator carries it out.")
+
+
+def close_request(site: Site, user: Person, token: str, *, number: int, state: RequestState, reason: str) -> Done:
+    """Close an open request: it was carried out, or is withdrawn.
+
+    Raises:
+        UsageProblem: No reason, or no such open request.
+        NotAllowed: It takes an operator.
+    """
+    why = required(reason, "the reason")
+
+    def close() -> dict[str, str]:
+        with writing(site, user) as catalog:
+            if not catalog.close_restore_request(number, state, by=user.name, reason=why, now=utc_now()):
+                raise UsageProblem(f"request {number} is not open", hint="Somebody closed it: look again.")
+        return {}
+
+    asked = Request(
+        user=user,
+        needs=Role.OPERATOR,
+        token=token,
+        action=CLOSE_ACTION,
+        subject=f"request {number}",
+        reason=why,
+        details={"state": state.value},
+    )
+    carry_out(site, asked, close)
+    return Done(message="Noted as done." if state is RequestState.DONE else "Withdrawn.")
 
 
 def _check(request: RestoreRequest) -> None:

@@ -1,10 +1,10 @@
-"""Who asks for what to be restored: kept as asked, decided by somebody else."""
+"""Who asks for what to be restored: kept as asked, and closed by whoever carried it out or withdraws it."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from shared.catalog.app_models import RESTORE_REQUEST
 from shared.catalog.app_writer import find_command, insert_command, require_command
@@ -80,6 +80,25 @@ class RestoreRequests:
                 require_command(connection, token, values)
                 return
             _insert(connection, request, actor, now)
+
+    def close_restore_request(self, number: int, state: RequestState, *, by: str, reason: str, now: datetime) -> bool:
+        """Say what became of an open request.
+
+        Args:
+            number: Of the request.
+            state: `DONE`, or `REFUSED` where it is withdrawn.
+            by: Who says so.
+            reason: Why, in their words.
+            now: Aware instant.
+
+        Returns:
+            Whether it was open until now.
+        """
+        row = RESTORE_REQUEST.c
+        values = {"state": state.value, "decided_by": by, "decided_at": now, "decision_reason": cut(reason)}
+        open_one = update(RESTORE_REQUEST).where(row.id == number, row.state == RequestState.REQUESTED.value)
+        with self._database.writing() as connection:
+            return connection.execute(open_one.values(**values, finished_at=now)).rowcount == 1
 
     def restore_requests(self, *, limit: int) -> tuple[RestoreRequestRecord, ...]:
         """Return requests, newest first."""

@@ -14,7 +14,7 @@ from monitor_app import auth, data, site
 from monitor_app.actions import findings, requests
 from monitor_app.site import Site
 from shared.catalog.engine import Catalog, open_catalog
-from shared.catalog.restore_requests import RestoreRequest
+from shared.catalog.restore_requests import RequestState, RestoreRequest
 from shared.cli.main import cli
 from shared.clock import utc_now
 from shared.config.load import Config
@@ -166,8 +166,38 @@ def test_findings_are_open_taken_or_over_and_each_is_told_once(watched: Catalog,
 
 def test_requests_are_listed_with_their_state(watched: Catalog) -> None:
     test = run("requests")
-    assert "1 waits for approval" in words(test)
-    assert list(test.dataframe[0].value["State"]) == ["○ waits for approval"]
+    assert "1 waits to be carried out" in words(test)
+    assert "approv" not in words(test)
+    shown = test.dataframe[0].value
+    assert list(shown["State"]) == ["○ waits"]
+    assert list(shown.columns)[:3] == ["Asked", "State", "Asked by"]
+    asked = watched.restore_requests(limit=1)[0]
+    command = f"goldcopy restore {asked.backup_id} --to DESTINATION --table public.orders"
+    assert command in [str(item.value) for item in test.code]
+
+
+@pytest.mark.parametrize(("state", "word"), [(RequestState.DONE, "✓ done"), (RequestState.REFUSED, "✕ withdrawn")])
+def test_whoever_carried_a_request_out_or_withdraws_it_closes_it_once(
+    state: RequestState, word: str, watched: Catalog, shown: Site
+) -> None:
+    number = watched.restore_requests(limit=1)[0].id
+    with pytest.raises(NotAllowed):
+        requests.close_request(shown, VERA, "t1", number=number, state=state, reason="it is back")
+    with pytest.raises(UsageProblem, match="reason is missing"):
+        requests.close_request(shown, OLGA, "t2", number=number, state=state, reason=" ")
+    for _ in range(3):
+        requests.close_request(shown, OLGA, "t3", number=number, state=state, reason="it is back")
+    found = watched.restore_requests(limit=1)[0]
+    assert (found.state, found.decided_by, found.decision_reason) == (state, OLGA.name, "it is back")
+    with pytest.raises(UsageProblem, match="is not open"):
+        requests.close_request(shown, OLGA, "t4", number=number, state=state, reason="again")
+    actions = [entry.action for entry in watched.newest_audit_entries(100)]
+    assert actions.count("restore.request-close") == 2  # the second one was refused, and says so
+    data.forget()
+    test = run("requests")
+    assert list(test.dataframe[0].value["State"]) == [word]
+    assert not test.code
+    assert "Nobody waits for a restore" in words(test)
 
 
 def test_recovery_says_who_is_not_shown_to_restore(watched: Catalog) -> None:
