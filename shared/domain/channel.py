@@ -51,6 +51,18 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
+class Arrival(StrEnum):
+    """How far a notice came that was not delivered."""
+
+    NOWHERE = "nowhere"
+    UNSENT = "unsent"
+    """This process cannot use the channel at all: another one, or a corrected configuration, may."""
+    PARTLY = "partly"
+    """Some of those behind the channel have it: sent again, they would have it twice."""
+    PERHAPS = "perhaps"
+    """All of it was sent, and nobody said that it was taken."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryResult:
     """The end of one attempt.
@@ -59,8 +71,10 @@ class DeliveryResult:
         state: `retry` where the same attempt may succeed later without a person, `failed` where it cannot.
         error: One sentence without a secret; empty when it was delivered.
         retry_after_seconds: How long the receiver asked to be left alone, where it did.
+        arrival: How far it came, where it was not delivered.
     """
 
     state: DeliveryState
     error: str = ""
     retry_after_seconds: float | None = None
+    arrival: Arrival = Arrival.NOWHERE

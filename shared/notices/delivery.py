@@ -1,5 +1,6 @@
 """Deliver one notice to one channel, within a time, and say how it ended."""
 
+from dataclasses import replace
 from threading import Thread
 
 from apprise import Apprise
@@ -12,6 +13,7 @@ from shared.notices.address import AddressInvalid, open_service
 from shared.notices.apprise_log import Heard, listen
 from shared.notices.failures import delivered, failed, of_exception, of_status, retry
 from shared.notices.plain import short_text, without_calls
+from shared.notices.secrecy import covered, hiding
 from shared.notices.services import Outspoken
 from shared.notices.wording import Tone, shorten, tidy, tone_of
 
@@ -49,6 +51,12 @@ def deliver(channel: Channel, notice: Notice, *, timeout_seconds: float = DEFAUL
 
 
 def _attempt(channel: Channel, notice: Notice, timeout_seconds: float) -> DeliveryResult:
+    with hiding(channel.url):
+        result = _try(channel, notice, timeout_seconds)
+        return replace(result, error=covered(result.error))
+
+
+def _try(channel: Channel, notice: Notice, timeout_seconds: float) -> DeliveryResult:
     with listen() as heard:
         try:
             service = open_service(channel.url, timeout_seconds)

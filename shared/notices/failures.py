@@ -18,7 +18,7 @@ from requests.exceptions import InvalidHeader, InvalidURL, MissingSchema
 from requests.exceptions import Timeout as RequestsTimeout
 
 from shared.domain.channel import DeliveryResult, DeliveryState
-from shared.notices.wording import clean
+from shared.notices.secrecy import outside_words
 
 LONGEST_WAIT_SECONDS = 86400.0
 _ANSWER_CHARACTERS = 200
@@ -59,7 +59,7 @@ def of_status(receiver: str, status: int, said: str = "", after_seconds: float |
     """
     if 200 <= status < 300:
         return delivered()
-    words = f": {clean(said, _ANSWER_CHARACTERS)}" if said.strip() else ""
+    words = f": {outside_words(said, _ANSWER_CHARACTERS)}" if said.strip() else ""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         wait = f", for {after_seconds:g} s" if after_seconds is not None else ""
         return retry(f"{receiver} asks for a pause{wait} (429)", after_seconds)
@@ -112,7 +112,9 @@ def _network_words(receiver: str, chain: list[BaseException]) -> str:
         if isinstance(found, ConnectionRefusedError):
             return f"{receiver} refuses connections"
         if isinstance(found, ssl.SSLError):
-            return f"no TLS with {receiver}: {clean(found.reason or 'the handshake failed', _ANSWER_CHARACTERS)}"
+            return (
+                f"no TLS with {receiver}: {outside_words(found.reason or 'the handshake failed', _ANSWER_CHARACTERS)}"
+            )
     if any(isinstance(found, TimeoutError | RequestsTimeout) for found in chain):
         return f"{receiver} did not answer in time"
     return f"the connection to {receiver} broke"
@@ -126,7 +128,8 @@ def _of_smtp(receiver: str, error: SMTPException) -> DeliveryResult:
         case SMTPNotSupportedError():
             return failed(f"{receiver} offers no encryption or no login, and the channel asks for it")
         case SMTPResponseException(smtp_code=code, smtp_error=said):
-            words = clean(said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said), _ANSWER_CHARACTERS)
+            text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+            words = outside_words(text, _ANSWER_CHARACTERS)
             if 400 <= code < 500:
                 return retry(f"{receiver} cannot take it now ({code}): {words}")
             if code in (530, 534, 535, 538):
@@ -148,7 +151,7 @@ def of_refused_recipients(receiver: str, recipients: dict[str, tuple[int, bytes]
         f"{address} ({code} {said.decode('utf-8', 'replace')})" for address, (code, said) in recipients.items()
     )
     others = f", {taken} other{'s' if taken > 1 else ''} got it" if taken else ""
-    words = f"{receiver} refused {clean(listed, 2 * _ANSWER_CHARACTERS)}{others}"
+    words = f"{receiver} refused {outside_words(listed, 2 * _ANSWER_CHARACTERS)}{others}"
     return retry(words) if all(400 <= code < 500 for code, _ in recipients.values()) else failed(words)
 
 

@@ -17,6 +17,7 @@ from shared.domain.notice import Notice, NoticeSeverity
 from shared.notices.discord_message import discord_message
 from shared.notices.failures import delivered, failed, of_exception, of_status, retry
 from shared.notices.posting import Answer, post_json
+from shared.notices.secrecy import outside_words
 from shared.notices.slack_message import slack_message, slack_text
 from shared.notices.wording import tidy
 
@@ -115,7 +116,7 @@ class WebhookService(Outspoken, NotifyJSON):
 def _of_slack_webhook(answer: Answer) -> DeliveryResult:
     """A webhook answers 200 and the two letters `ok`, or a word for what is wrong."""
     if answer.status == 200 and answer.text.strip() != "ok":
-        return failed(f"Slack did not take it: {answer.text.strip()[:100] or 'an empty answer'}")
+        return failed(f"Slack did not take it: {outside_words(answer.text, 100) or 'an empty answer'}")
     return of_status("Slack", answer.status, answer.text, answer.retry_after_seconds)
 
 
@@ -129,7 +130,7 @@ def _of_slack_bot(answer: Answer) -> DeliveryResult:
         return delivered()
     if word in _SLACK_TROUBLE or word in ("ratelimited", "rate_limited"):
         return retry(f"Slack cannot take it now: {word}", answer.retry_after_seconds)
-    return failed(f"Slack did not take it: {word[:100]}")
+    return failed(f"Slack did not take it: {outside_words(word, 100)}")
 
 
 def _of_slack_workflow(answer: Answer) -> DeliveryResult:
