@@ -19,6 +19,7 @@ from shared.operations.acknowledging import acknowledge
 from shared.operations.audit import AuditResult, run_audit
 from shared.operations.backup import BackupPlace, BackupRequest, BackupResult, find_earlier_result, run_backup
 from shared.operations.cleanup import CleanupResult, run_cleanup
+from shared.operations.failed_starts import noting_failed_backup, noting_failed_test
 from shared.operations.holds import place_hold, release_hold
 from shared.operations.listing import backup_document, shown_backup
 from shared.operations.progress import OnProgress, no_progress
@@ -89,29 +90,30 @@ class Workspace:
 
         `may_have_moved` says that another database on another server than before is meant.
         """
-        parts = self._parts
-        request = BackupRequest(
-            source=parts.config.source(source),
-            address=parts.address(source),
-            kind=kind,
-            reason=reason,
-            may_have_moved=may_have_moved,
-            run_reference=run_reference,
-        )
-        repository = parts.repository_for_writing(utc_now())
-        earlier = find_earlier_result(parts.catalog, repository, source, run_reference)
-        if earlier is not None:
-            return earlier
-        clear_leftovers(parts.config.scratch_folder)
-        place = BackupPlace(
-            repository=repository,
-            catalog=parts.catalog,
-            toolsets=parts.toolsets,
-            recipients=repository.description.recipients,
-            scratch_folder=parts.config.scratch_folder,
-            upload_threads=parts.config.file.limits.upload_threads,
-            tool_version=version("goldcopy"),
-        )
+        parts, policy = self._parts, self._parts.config.source(source)
+        with noting_failed_backup(lambda: parts.catalog, source, kind, reason, run_reference, utc_now):
+            request = BackupRequest(
+                source=policy,
+                address=parts.address(source),
+                kind=kind,
+                reason=reason,
+                may_have_moved=may_have_moved,
+                run_reference=run_reference,
+            )
+            repository = parts.repository_for_writing(utc_now())
+            earlier = find_earlier_result(parts.catalog, repository, source, run_reference)
+            if earlier is not None:
+                return earlier
+            clear_leftovers(parts.config.scratch_folder)
+            place = BackupPlace(
+                repository=repository,
+                catalog=parts.catalog,
+                toolsets=parts.toolsets,
+                recipients=repository.description.recipients,
+                scratch_folder=parts.config.scratch_folder,
+                upload_threads=parts.config.file.limits.upload_threads,
+                tool_version=version("goldcopy"),
+            )
         return run_backup(request, place, now=utc_now, on_progress=on_progress)
 
     def list_backups(self, source: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
@@ -146,25 +148,26 @@ class Workspace:
             on_progress: Told of every step.
         """
         source, backup_id = self._subject(subject, Pick(pick))
-        parts = self._parts
-        clear_leftovers(parts.config.scratch_folder)
-        checks_path = parts.config.checks_path(source)
-        request = RestoreTestRequest(
-            source=source,
-            backup_id=backup_id,
-            pick=Pick.NAMED if backup_id == subject else Pick(pick),
-            checks=load_checks(checks_path) if checks_path else None,
-            jobs=parts.config.file.scratch.jobs,
-        )
-        place = RestoreTestPlace(
-            repository=parts.repository(),
-            catalog=parts.catalog,
-            toolsets=parts.toolsets,
-            identities=parts.identities(),
-            scratch_folder=parts.config.scratch_folder,
-            scratch_address=parts.scratch_address(),
-            tool_version=version("goldcopy"),
-        )
+        parts, picked = self._parts, Pick.NAMED if backup_id == subject else Pick(pick)
+        with noting_failed_test(lambda: parts.catalog, source, backup_id, picked.value, utc_now):
+            clear_leftovers(parts.config.scratch_folder)
+            checks_path = parts.config.checks_path(source)
+            request = RestoreTestRequest(
+                source=source,
+                backup_id=backup_id,
+                pick=picked,
+                checks=load_checks(checks_path) if checks_path else None,
+                jobs=parts.config.file.scratch.jobs,
+            )
+            place = RestoreTestPlace(
+                repository=parts.repository(),
+                catalog=parts.catalog,
+                toolsets=parts.toolsets,
+                identities=parts.identities(),
+                scratch_folder=parts.config.scratch_folder,
+                scratch_address=parts.scratch_address(),
+                tool_version=version("goldcopy"),
+            )
         return run_restore_test(request, place, now=utc_now, on_progress=on_progress)
 
     def verify(self, backup_ids: Sequence[str] | None = None, *, on_progress: OnProgress = no_progress) -> VerifyResult:
