@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from monitor_app import site
 from monitor_app.actions import backups
-from monitor_app.actions.command import Done
+from monitor_app.actions.command import Done, is_text
 from monitor_app.rate_limit import RateLimit
 from monitor_app.site import Site
 from shared.catalog.app_records import ManualBackup
@@ -101,8 +101,12 @@ async def _answer(request: Request, command: Command, *, status: int) -> Respons
 def _document(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body)
-    except ValueError as error:
+        told = json.dumps(document, ensure_ascii=False)
+    except (ValueError, RecursionError) as error:
         raise UsageProblem("the body is not JSON", hint="See docs/app.md.") from error
+    # Escapes can spell what is no text at all; nothing of it may reach the catalog or an answer.
+    if not is_text(told) or "\\u0000" in told:
+        raise UsageProblem("the body holds a character that is none", hint="Send valid Unicode, and no NUL.")
     if not isinstance(document, dict):
         raise UsageProblem("the body is not a JSON object", hint="See docs/app.md.")
     return document
@@ -145,7 +149,7 @@ def _text(document: dict[str, Any], name: str) -> str:
 def _instant(text: str) -> datetime:
     try:
         return parse_instant(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UsageProblem("taken_at is not an instant", hint="Write 2026-11-21T02:00:00Z, with the zone.") from error
 
 

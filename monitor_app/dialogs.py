@@ -123,7 +123,15 @@ def _log_backup() -> None:
         st.date_input("Data of (UTC day)", value=now.date(), max_value=now.date(), key="log-day", required=True)
         st.time_input("at (UTC)", value=time(now.hour, now.minute), key="log-time", required=True)
         st.text_input("Where it lies", key="log-place", max_chars=LONGEST_REASON, required=True)
-        st.number_input("Size in GB", min_value=0.0, step=0.1, format="%.3f", key="log-size", required=True)
+        st.number_input(
+            "Size in GB",
+            min_value=0.0,
+            max_value=backups.MOST_BYTES / _GIGABYTE,
+            step=0.1,
+            format="%.3f",
+            key="log-size",
+            required=True,
+        )
         _reason_input("log-reason")
         submitted = st.form_submit_button("Log backup", type="primary", on_click=_log)
     if submitted:

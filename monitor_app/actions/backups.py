@@ -1,6 +1,6 @@
 """Commands about backups: take one now, test one, hold and release, log one that was made elsewhere."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from monitor_app.actions.command import Done, Request, carry_out, check, required, writing
 from monitor_app.actions.prefect_runs import start_run
@@ -11,7 +11,8 @@ from shared.domain.backup import SOURCE_NAME, BackupKind
 from shared.domain.person import Person, Role
 from shared.errors import UsageProblem
 
-MOST_BYTES = 2**60
+MOST_BYTES = 10**18
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def back_up_now(site: Site, user: Person, token: str, *, source: str, reason: str, kind: str = "manual") -> Done:
@@ -126,6 +127,10 @@ def _check_manual(backup: ManualBackup, now: datetime) -> None:
         raise UsageProblem(f"{backup.source!r} is not a name of a source", hint="Use a-z 0-9 . _ - only.")
     if backup.taken_at > now:
         raise UsageProblem("the backup is of a time to come", hint="Say when its data is of, with the time zone.")
+    if backup.taken_at < _EARLIEST:
+        raise UsageProblem(
+            f"the backup is of before {_EARLIEST.year}", hint="Say when its data is of, with the year in full."
+        )
     if not 0 < backup.stored_bytes <= MOST_BYTES:
         raise UsageProblem("the size is not one of a backup", hint="Give its size in bytes, more than 0.")
 

@@ -117,11 +117,18 @@ def required(text: str, what: str) -> str:
     """Return text without blanks around it.
 
     Raises:
-        UsageProblem: There is none.
+        UsageProblem: There is none, or it holds what no database and no answer can.
     """
     if not text.strip():
         raise UsageProblem(f"{what} is missing", hint="Fill it in.")
+    if not is_text(text):
+        raise UsageProblem(f"{what} holds a character that is none", hint="Send valid Unicode, and no NUL.")
     return text.strip()
+
+
+def is_text(text: str) -> bool:
+    """Say whether UTF-8 and every database can hold a text: no lone surrogate, no NUL."""
+    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _finish(catalog: Catalog, begun: CommandRecord, effect: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -47,9 +48,9 @@ def start_run(config: Config, deployment: str, parameters: Mapping[str, Any], *,
             started = client.post(f"/deployments/{found.json()['id']}/create_flow_run", json=body)
             started.raise_for_status()
             return str(started.json()["id"])
-    except (httpx.HTTPError, ValueError, KeyError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         raise ProgramFailed(
-            f"Prefect's API at {url} does not do what was asked ({_words(error)})",
+            f"Prefect's API at {_place(url)} does not do what was asked ({_words(error)})",
             hint="Check that the Prefect server runs (`goldcopy up`) and lets this app in; nothing was started.",
         ) from error
 
@@ -70,6 +71,16 @@ def prefect_url(config: Config) -> str:
             hint="Start `goldcopy up`, or set [app] prefect_url to your Prefect's API.",
         )
     return known.rstrip("/")
+
+
+def _place(url: str) -> str:
+    """Return an address as it may be told: without name, password, query and fragment, any of which may be a secret."""
+    try:
+        found = urlsplit(url)
+        port = f":{found.port}" if found.port else ""
+    except ValueError:
+        return "an address that cannot be read"
+    return f"{found.scheme}://{found.hostname or ''}{port}{found.path}"
 
 
 def _of_goldcopy_up(config: Config) -> str:

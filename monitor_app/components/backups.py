@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from monitor_app.components.text import count, duration, instant, size
+from monitor_app.components.text import count, duration, instant, local, size
 from shared.catalog.app_records import ManualBackupRecord
 from shared.catalog.records import BackupRow, DayRow, HoldRow, RestoreTestRow
 from shared.domain.backup import BackupStatus
@@ -78,7 +78,7 @@ def manual_rows(found: tuple[ManualBackupRecord, ...], where: tzinfo) -> list[di
     """Return backups that were made elsewhere as rows of a table."""
     return [
         {
-            "Data of": row.taken_at.astimezone(where),
+            "Data of": local(row.taken_at, where),
             "Source": row.source,
             "Place": row.place,
             "GB": row.stored_bytes / 1e9,

@@ -67,7 +67,15 @@ def zone(name: str | None) -> tzinfo:
 
 def instant(at: datetime | None, where: tzinfo, *, nothing: str = "never") -> str:
     """Print an instant in the viewer's zone and name the zone: `2026-11-21 03:00 CET`."""
-    return nothing if at is None else f"{at.astimezone(where):%Y-%m-%d %H:%M %Z}"
+    return nothing if at is None else f"{local(at, where):%Y-%m-%d %H:%M %Z}"
+
+
+def local(at: datetime, where: tzinfo) -> datetime:
+    """Return an instant in the viewer's zone; in UTC where no calendar reaches that far."""
+    try:
+        return at.astimezone(where)
+    except (OverflowError, ValueError):
+        return at.astimezone(UTC)
 
 
 def ago(at: datetime, now: datetime) -> str:

@@ -1,7 +1,9 @@
 """Write what people do in the app; every change carries its audit entry in the same transaction."""
 
+import json
 from dataclasses import asdict
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -16,6 +18,9 @@ from shared.catalog.conversion import simple_record
 from shared.catalog.statements import cut, upsert
 from shared.domain.person import Role
 from shared.errors import UsageProblem
+
+# Beside a command's result: what was asked for, so that its token never answers for anything else.
+_DIGEST = "request-sha256"
 
 
 class AppWriter:
@@ -91,15 +96,17 @@ class AppWriter:
         """Record that something was asked for, with its audit entry; for a token that was used, return that command.
 
         Raises:
-            UsageProblem: The token was used for something else.
+            UsageProblem: The token was used for another request.
         """
         values = {"actor": actor, "action": action, "object_name": object_name}
+        digest = _digest({"reason": reason, "details": details or {}})
         with self._database.writing() as connection:
-            earlier = find_command(connection, token, values)
+            earlier = find_command(connection, token, values, digest)
             if earlier is not None:
                 return earlier
-            if not insert_command(connection, {"token": token, **values, "asked_at": now}):
-                return require_command(connection, token, values)
+            begun = {"token": token, **values, "asked_at": now, "result": {_DIGEST: digest}}
+            if not insert_command(connection, begun):
+                return require_command(connection, token, values, digest)
             append_entry(
                 connection,
                 actor=actor,
@@ -109,12 +116,16 @@ class AppWriter:
                 details=details,
                 now=now,
             )
-            return require_command(connection, token, values)
+            return require_command(connection, token, values, digest)
 
     def finish_command(self, token: str, result: dict[str, Any], now: datetime) -> None:
         """Record what a command came to; asked again it answers with this."""
         with self._database.writing() as connection:
-            connection.execute(update(COMMAND).where(COMMAND.c.token == token).values(done_at=now, result=result))
+            begun = connection.execute(select(COMMAND.c.result).where(COMMAND.c.token == token)).scalar_one()
+            kept = {name: value for name, value in begun.items() if name == _DIGEST}
+            connection.execute(
+                update(COMMAND).where(COMMAND.c.token == token).values(done_at=now, result={**result, **kept})
+            )
 
     def fail_command(self, token: str, error: str, now: datetime) -> None:
         """Record in the audit trail that a command could not be carried out; its token may be used again."""
@@ -133,17 +144,18 @@ class AppWriter:
         """Record a backup that was made elsewhere; once per token.
 
         Raises:
-            UsageProblem: The token was used for something else.
+            UsageProblem: The token was used for another request.
         """
         values = {"actor": actor, "action": "backup.log", "object_name": backup.source}
         row = asdict(backup) | {"place": cut(backup.place), "reason": cut(backup.reason)}
+        digest = _digest(row)
         with self._database.writing() as connection:
-            earlier = find_command(connection, token, values)
+            earlier = find_command(connection, token, values, digest)
             if earlier is not None:
                 return earlier
-            begun = {"token": token, **values, "asked_at": now, "done_at": now, "result": {}}
+            begun = {"token": token, **values, "asked_at": now, "done_at": now, "result": {_DIGEST: digest}}
             if not insert_command(connection, begun):
-                return require_command(connection, token, values)
+                return require_command(connection, token, values, digest)
             connection.execute(insert(MANUAL_BACKUP).values(**row, logged_by=actor, logged_at=now))
             details = {"place": row["place"], "stored_bytes": backup.stored_bytes, "taken_at": str(backup.taken_at)}
             append_entry(
@@ -155,28 +167,44 @@ class AppWriter:
                 details=details,
                 now=now,
             )
-            return require_command(connection, token, values)
+            return require_command(connection, token, values, digest)
 
 
-def find_command(connection: Connection, token: str, values: dict[str, str]) -> CommandRecord | None:
+def find_command(connection: Connection, token: str, values: dict[str, str], digest: str = "") -> CommandRecord | None:
     """Return the command with this token, or None.
 
+    Args:
+        connection: To the catalog.
+        token: Of the command.
+        values: Columns that it must have.
+        digest: Of all else that was asked for; empty where that is not compared.
+
     Raises:
-        UsageProblem: The token was used for something else.
+        UsageProblem: The token was used for another request.
     """
     row = connection.execute(select(COMMAND).where(COMMAND.c.token == token)).mappings().one_or_none()
     if row is None:
         return None
-    if any(row[name] != clean_text(value) for name, value in values.items()):
-        raise UsageProblem("this token was used for something else", hint="Use a fresh token for every request.")
-    return simple_record(CommandRecord, row)
+    result = dict(row["result"])
+    asked = result.pop(_DIGEST, digest)
+    if (digest and asked != digest) or any(row[name] != clean_text(value) for name, value in values.items()):
+        raise UsageProblem(
+            "this key was used for another request",
+            hint="Repeat exactly what was asked for with it, or send a fresh Idempotency-Key.",
+        )
+    return simple_record(CommandRecord, {**row, "result": result})
 
 
-def require_command(connection: Connection, token: str, values: dict[str, str]) -> CommandRecord:
+def require_command(connection: Connection, token: str, values: dict[str, str], digest: str = "") -> CommandRecord:
     """Return the command with this token, which is there."""
-    found = find_command(connection, token, values)
+    found = find_command(connection, token, values, digest)
     assert found is not None
     return found
+
+
+def _digest(asked: dict[str, Any]) -> str:
+    """Return what tells one request from another; nothing can be read from it."""
+    return sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def insert_command(connection: Connection, values: dict[str, Any]) -> bool:

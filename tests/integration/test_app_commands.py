@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -147,6 +147,27 @@ def test_what_prefect_refused_is_recorded_and_may_be_asked_for_again(
     assert prefect.started["token-1"]["parameters"] == {"source": newest(story)}
 
 
+def test_password_in_prefects_address_is_told_to_nobody(story: Catalog, app_config: Config) -> None:
+    with app_config.path.open("a") as config:
+        config.write('\n[app]\nprefect_url = "env:PF"\n')
+    address = "http://user:S3CRETPW@127.0.0.1:1/api?token=S3CRETPW"
+    shown = site.use(load_config(str(app_config.path), {"PF": address}))
+    with pytest.raises(ProgramFailed, match=r"http://127\.0\.0\.1:1/api does not") as problem:
+        backups.back_up_now(shown, OLGA, "token-1", source="shop", reason="x")
+    assert "S3CRETPW" not in f"{problem.value}{problem.value.hint}"
+    assert "S3CRETPW" not in str(story.newest_audit_entries(5))
+
+
+@pytest.mark.parametrize("address", ["http://user:S3CRETPW@[::1/api", "http://user:S3CRETPW@127.0.0.1:port/api"])
+def test_password_in_an_address_that_cannot_be_read_is_told_to_nobody(
+    address: str, story: Catalog, app_config: Config
+) -> None:
+    shown = site.use(load_config(str(app_config.path), {"PREFECT_API_URL": address}))
+    with pytest.raises(ProgramFailed, match="an address that cannot be read") as problem:
+        backups.back_up_now(shown, OLGA, "token-1", source="shop", reason="x")
+    assert "S3CRETPW" not in f"{problem.value}{story.newest_audit_entries(5)}"
+
+
 @pytest.mark.parametrize("command", ["backup", "test", "hold", "release", "log"])
 def test_viewer_changes_nothing_and_leaves_no_trace(
     command: str, place: Site, story: Catalog, prefect: FakePrefect
@@ -179,9 +200,9 @@ def manual(**changes: Any) -> ManualBackup:
 
 
 def test_manual_backup_is_logged_once_per_token_and_protects_nothing(place: Site, story: Catalog) -> None:
-    before = story.source_status("warehouse")
+    before, backup = story.source_status("warehouse"), manual(source="warehouse")
     for _ in range(3):
-        backups.log_manual_backup(place, OLGA, "token-1", manual(source="warehouse"))
+        backups.log_manual_backup(place, OLGA, "token-1", backup)
     assert [row.place for row in story.manual_backups(limit=10)] == ["tape 7"]
     assert actions(story, 2).count("backup.log") == 1
     assert story.source_status("warehouse") == before
@@ -189,7 +210,7 @@ def test_manual_backup_is_logged_once_per_token_and_protects_nothing(place: Site
 
 def test_token_of_something_else_is_refused(place: Site) -> None:
     backups.log_manual_backup(place, OLGA, "token-1", manual())
-    with pytest.raises(UsageProblem, match="used for something else"):
+    with pytest.raises(UsageProblem, match="used for another request"):
         backups.back_up_now(place, OLGA, "token-1", source="shop", reason="x")
 
 
@@ -202,6 +223,10 @@ def test_token_of_something_else_is_refused(place: Site) -> None:
         {"stored_bytes": 2**70},
         {"source": "No Such!"},
         {"taken_at": NOW + timedelta(days=20_000)},
+        {"taken_at": datetime(1999, 12, 31, 23, 59, tzinfo=UTC)},
+        {"taken_at": datetime.min.replace(tzinfo=UTC)},
+        {"place": "tape \udc80"},
+        {"reason": "why\x00"},
     ],
 )
 def test_manual_backup_that_cannot_be_is_refused(changes: dict[str, Any], place: Site, story: Catalog) -> None:

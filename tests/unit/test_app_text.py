@@ -1,6 +1,7 @@
 """Text from outside stays text: whatever a database, a person or an attacker wrote."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -76,3 +77,14 @@ def test_numbers_come_with_their_noun_and_one_unit() -> None:
     assert [count(1, "backup"), count(1204, "backup")] == ["1 backup", "1,204 backups"]
     assert [span(40), span(5400), span(98 * 3600), span(9 * 86400)] == ["40 s", "1 h 30 min", "4 d 2 h", "9 d"]
     assert ago(NOW, NOW) == "0 s ago"
+
+
+@pytest.mark.parametrize(
+    ("at", "zone_name", "told"),
+    [
+        (datetime.min.replace(tzinfo=UTC), "America/New_York", "1-01-01 00:00 UTC"),
+        (datetime.max.replace(tzinfo=UTC), "Pacific/Kiritimati", "9999-12-31 23:59 UTC"),
+    ],
+)
+def test_instant_beyond_the_viewers_calendar_is_told_in_utc(at: datetime, zone_name: str, told: str) -> None:
+    assert instant(at, zone(zone_name)).lstrip("0") == told
