@@ -23,6 +23,7 @@ from shared.domain.notice import Notice, NoticeSeverity
 from shared.domain.notice_digest import canary
 from shared.domain.notice_health import channel_failed
 from shared.domain.notice_words import Protection
+from shared.domain.repository_reason import REPOSITORY_CHANGED, repository_reason
 from shared.domain.routing import channels_of_event, channels_of_news, tells
 from shared.domain.schedule import Cron
 from shared.domain.source import Source
@@ -39,7 +40,7 @@ from shared.units import format_instant
 
 # Every lost try means that somebody else recorded something: with so many, something else is wrong.
 _TRIES = 50
-_OWN_CODES = (CHANNEL_FAILED, DEAD_MANS_SWITCH)
+_OWN_CODES = (CHANNEL_FAILED, DEAD_MANS_SWITCH, REPOSITORY_CHANGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,11 +240,18 @@ class _Look:
         ]
 
     def _looks(self, broken: Iterable[ChannelFailures]) -> dict[str, Look]:
-        reasons = worst_first((*self._system_reasons(), *self._place.own_reasons, *map(channel_reason, broken)))
+        own = (*self._place.own_reasons, *self._repository_reasons(), *map(channel_reason, broken))
+        reasons = worst_first((*self._system_reasons(), *own))
         system = Look(colour=worst([*(reason.colour for reason in reasons), Colour.GREEN]), reasons=reasons)
         return {SYSTEM: system} | {
             item.source: Look(colour=item.colour, reasons=item.reasons) for item in self._healths
         }
+
+    def _repository_reasons(self) -> Iterable[Reason]:
+        """Return what the last verify run found about the repository's own files, which belong to no source."""
+        for last in self._place.catalog.verifications("", limit=1):
+            reason = repository_reason(last.findings, last.finished_at)
+            yield from (reason,) if reason else ()
 
     def _system_reasons(self) -> tuple[Reason, ...]:
         """Return what is wrong with whoever fires schedules; where nobody asked, what was found last."""
