@@ -1,5 +1,6 @@
 """Tables: key and value side by side, and rows from the server with their columns described."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from monitor_app.components.text import esc, plain
 # As tall as Streamlit draws them at our font size.
 ROW_HEIGHT_PIXELS = 33
 _HEADER_PIXELS = 36
+# What a spreadsheet computes; a number with its sign and unit is none.
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?!\d[\d.,]*( ?[%a-zA-Z]{1,5})?$)")
 
 
 def facts(values: Mapping[str, object], *, alt: str) -> None:
@@ -44,7 +47,7 @@ def rows(
         tallest: Rows seen at once before the table scrolls.
     """
     cleaned = [
-        {name: plain(value) if isinstance(value, str) else value for name, value in row.items()} for row in found
+        {name: _cell(value) if isinstance(value, str) else value for name, value in row.items()} for row in found
     ]
     st.dataframe(
         cleaned,
@@ -55,6 +58,12 @@ def rows(
         alt=alt,
         key=key,
     )
+
+
+def _cell(value: str) -> str:
+    """Make text harmless, for spreadsheets too: whoever looks may download the table as CSV."""
+    text = plain(value)
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def pager(count: int, page_size: int, *, key: str = "page") -> tuple[int, DeltaGenerator]:
