@@ -18,7 +18,7 @@ from shared.catalog.models import BACKUP
 from shared.catalog.rollups import refresh_source
 from shared.catalog.statements import chunked, cut, lock_source, upsert
 from shared.catalog.writer import require_backup
-from shared.domain.anomaly import BACKUP_RULES, EVENT_RULES, OVERDUE_RULES, Anomaly, Rule, SchemaDrift
+from shared.domain.anomaly import BACKUP_RULES, EVENT_RULES, OVERDUE_RULES, Anomaly, Rule, SchemaDrift, is_clearly_worse
 from shared.domain.anomaly_schema import SchemaDigests, compare_schemas, is_reverted
 from shared.domain.proof import NotMeasured, Outcome, Severity
 from shared.errors import UsageProblem
@@ -77,7 +77,8 @@ class AnomalyWriter:
     ) -> Settled:
         """Record what a look at a source's newest backup found, and close what is over.
 
-        One that lasts keeps its row. What a rule could not judge (`not_measured`) stays as it is. Doing it again
+        One that lasts keeps its row, unless it is clearly worse now: then that is another one, for what was told and
+        may be acknowledged is the old one. What a rule could not judge (`not_measured`) stays as it is. Doing it again
         changes nothing.
 
         Args:
@@ -94,6 +95,9 @@ class AnomalyWriter:
             backup = require_backup(connection, backup_id)
             lock_source(connection, backup.source, now)
             lasting = _unclosed(connection, backup.source, BACKUP_RULES)
+            worse = [row for row in lasting if any(_is_worse(row, anomaly) for anomaly in found)]
+            _close(connection, worse, backup.recovery_point_at or now, f"much more of it in backup {backup_id}")
+            lasting = tuple(row for row in lasting if row not in worse)
             opened = _open(connection, found, lasting, now)
             over = [row for row in lasting if row.rule not in unjudged and _is_over(connection, row, backup_id, found)]
             closed = _close(connection, over, backup.recovery_point_at or now, f"not in backup {backup_id} any more")
@@ -188,6 +192,16 @@ def _open(
         row = _insert_once(connection, anomaly, now)
         opened += [row] if row else []
     return tuple(opened)
+
+
+def _is_worse(row: AnomalyRow, found: Anomaly) -> bool:
+    """Say whether a backup shows clearly more of an anomaly that nobody has acknowledged."""
+    is_same = (row.rule, row.object_name) == (found.rule, clean_text(found.object)) and row.acknowledged_at is None
+    is_warned = found.severity is not Severity.INFO
+    is_later = row.started_at < found.started_at and row.rule not in EVENT_RULES
+    return (
+        is_same and is_warned and is_later and is_clearly_worse(found.found_value, row.found_value, row.expected_value)
+    )
 
 
 def _insert_once(connection: Connection, anomaly: Anomaly, now: datetime) -> AnomalyRow | None:

@@ -5,6 +5,7 @@ again, and a backup that is normal again closes it. A person may acknowledge it 
 what the source does from there on.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +13,11 @@ from fnmatch import fnmatchcase
 
 from shared.domain.backup import BackupKind
 from shared.domain.proof import Severity
+
+# An anomaly that is open is told again from so much more of its deviation on, so that a slow slide is told a few times.
+_WORSE_BY = 1.5
+# Stands for nothing left where a logarithm is taken.
+_SOME = 0.5
 
 
 class Rule(StrEnum):
@@ -103,6 +109,22 @@ class Anomaly:
     started_at: datetime
     expected_value: float | None = None
     found_value: float | None = None
+
+
+def is_clearly_worse(found: float | None, than: float | None, expected: float | None) -> bool:
+    """Say whether a later backup shows so much more of an anomaly that it has to be told anew.
+
+    It does where its deviation is half as large again, as a factor of what is expected, or goes the other way.
+
+    Args:
+        found: The number that a later backup shows.
+        than: The number that was told.
+        expected: The number that was expected when the anomaly began.
+    """
+    if found is None or than is None or not expected:
+        return False
+    later, told = (math.log(max(value, _SOME) / max(expected, _SOME)) for value in (found, than))
+    return later * told < 0 or abs(later) >= _WORSE_BY * abs(told) > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

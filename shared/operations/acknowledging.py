@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.catalog.anomaly_records import AnomalyRow
 from shared.catalog.engine import Catalog
 from shared.catalog.watch_conversion import reason_documents
 from shared.domain.incident import Incident
@@ -42,7 +43,7 @@ class AcknowledgeResult:
 
 
 def acknowledge(catalog: Catalog, subject: str, *, by: str, reason: str, now: datetime) -> AcknowledgeResult:
-    """Acknowledge what a word names.
+    """Acknowledge what a word names, as far as the last look knew it: what was found since then stays open.
 
     Args:
         catalog: Where incidents and anomalies are.
@@ -63,7 +64,13 @@ def acknowledge(catalog: Catalog, subject: str, *, by: str, reason: str, now: da
         return AcknowledgeResult(by=by, reason=reason, incidents=(), anomalies=(row.id,))
     open_ = catalog.incidents(open_only=True)
     wanted = _named(open_, subject)
-    odd = [row for row in catalog.open_anomalies(subject) if row.severity is not Severity.INFO]
+    odd, unseen = _odd(catalog, subject)
+    if unseen and not odd:
+        numbers = ", ".join(f"{row.id} ({row.sentence})" for row in unseen)
+        raise UsageProblem(
+            f"what is unusual in {subject} was found after the last look, nobody was told of it yet: {numbers}",
+            hint=f"Look at it, then acknowledge it by its number: `goldcopy ack {unseen[0].id} --reason ...`.",
+        )
     if not wanted and not odd:
         known = ", ".join(incident.id for incident in open_) or "none"
         raise UsageProblem(
@@ -78,6 +85,14 @@ def acknowledge(catalog: Catalog, subject: str, *, by: str, reason: str, now: da
         incidents=tuple(incident.id for incident in done),
         anomalies=tuple(row.id for row in odd),
     )
+
+
+def _odd(catalog: Catalog, source: str) -> tuple[list[AnomalyRow], list[AnomalyRow]]:
+    """Return the open anomalies of a source: those that the last look knew, and those that were found since."""
+    rows = [row for row in catalog.open_anomalies(source) if row.severity is not Severity.INFO]
+    looked_at = catalog.watched_at()
+    seen = [row for row in rows if looked_at is None or row.detected_at <= looked_at]
+    return seen, [row for row in rows if row not in seen]
 
 
 def _named(incidents: tuple[Incident, ...], subject: str) -> list[Incident]:

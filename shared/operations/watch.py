@@ -172,9 +172,12 @@ def run_watch(place: WatchPlace, *, now: Callable[[], datetime]) -> WatchReport:
 def _record(place: WatchPlace, healths: Sequence[Health], at: datetime) -> WatchResult:
     """Decide and record; again when somebody else recorded something in between."""
     for _try in range(_TRIES):
-        record = place.catalog.watch_record(changes_since=at - place.policy.flapping_window)
+        record = place.catalog.watch_record(changes_since=at - place.policy.flapping_window, now=at)
         if record is None:
             place.catalog.begin_watch(at)
+            continue
+        if record.started_at > at:
+            place.catalog.set_beginning_back(at)
             continue
         result = _Look(place, record, healths, at).result()
         if result == WatchResult(audit_seq=record.audit_seq):
@@ -193,7 +196,12 @@ class _Look:
 
     def __init__(self, place: WatchPlace, record: WatchRecord, healths: Sequence[Health], at: datetime) -> None:
         self._place, self._record, self._healths, self._at = place, record, healths, at
-        self._words = Words(protections=_protections(place), escalation=place.policy.escalation, app_url=place.app_url)
+        self._words = Words(
+            protections=_protections(place),
+            escalation=place.policy.escalation,
+            channels=tuple(place.channels.values()),
+            app_url=place.app_url,
+        )
 
     def result(self) -> WatchResult:
         """Decide what to record and to tell."""

@@ -14,6 +14,8 @@ from shared.domain.manifest import Manifest, TableRecord
 from shared.domain.proof import Outcome, Severity
 from shared.domain.source import Source
 from shared.errors import CatalogProblem, UsageProblem
+from shared.operations.acknowledging import AcknowledgeResult
+from shared.operations.acknowledging import acknowledge as acknowledge_all
 from shared.operations.anomalies import look_at_backup, look_at_clock
 from shared.postgres.schema import Schema
 from tests.support.catalogs import NOW, complete, make_id, make_manifest, make_table
@@ -265,3 +267,35 @@ def test_run_that_never_ended_is_found_and_closed(catalog: Catalog) -> None:
     (again,) = look_at_clock(catalog, [source], NOW + timedelta(hours=2)).opened
     assert again.id == row.id
     assert again.is_open
+
+
+def test_far_greater_loss_during_an_open_one_is_another_anomaly_and_a_little_more_is_not(days: Days) -> None:
+    days.next(rows=20_000)
+    (first,) = days.next(rows=9_000)
+    assert days.next(rows=8_000) == ()
+    (second,) = days.next(rows=30)
+    assert (second.sentence, second.expected_value) == (
+        "public.orders has 30 rows, 99 % fewer than the 20,000 before",
+        20_000,
+    )
+    closed = days.catalog.anomaly(first.id)
+    assert closed.closed_reason == f"much more of it in backup {days.manifest.backup_id}"
+    assert days.open == {("table-shrunk", "public.orders")}
+    assert (days.look(), days.next(rows=30)) == ((), ())
+    days.next(rows=20_000)
+    assert days.open == set()
+
+
+def test_acknowledging_a_source_takes_only_what_the_last_look_knew(days: Days) -> None:
+    def acknowledge(now: datetime) -> AcknowledgeResult:
+        return acknowledge_all(days.catalog, "app", by="ann", reason="moved", now=now)
+
+    days.next(rows=20_000)
+    (first,) = days.next(rows=9_000)
+    days.catalog.begin_watch(days.manifest.finished_at)
+    (second,) = days.next(rows=30)
+    with pytest.raises(UsageProblem, match=rf"nobody was told of it yet: {second.id} \(public.orders has 30 rows"):
+        acknowledge(days.manifest.finished_at)
+    assert days.catalog.anomaly(first.id).acknowledged_at is None
+    days.catalog.note_watched(days.manifest.finished_at)
+    assert acknowledge(days.manifest.finished_at).anomalies == (second.id,)
