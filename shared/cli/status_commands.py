@@ -9,6 +9,7 @@ import click
 from shared.cli.output import emit, json_option, printable
 from shared.clock import utc_now
 from shared.domain.health import Colour, Reason
+from shared.domain.incident import Incident
 from shared.domain.objectives import Standing
 from shared.operations.exposure_history import ExposureHistory
 from shared.operations.status import SourceReport, StatusReport
@@ -55,6 +56,7 @@ def _overview(report: StatusReport) -> Iterator[str]:
         yield from _table(report.sources)
         yield ""
         yield from (line for item in report.sources for line in _trouble(item))
+        yield from _own_trouble(report)
         yield _summary(report)
     for row in report.unconfigured:
         newest = format_minute(row.newest_complete_at) if row.newest_complete_at else "none"
@@ -92,14 +94,35 @@ def _trouble(report: SourceReport) -> Iterator[str]:
     if report.health.colour is Colour.GREEN:
         return
     yield click.style(printable(report.source.name), bold=True)
+    yield from _acknowledged(report.incident)
     for reason in report.health.reasons:
         if reason.colour is not Colour.GREEN:
             yield from _reason_lines(reason)
     yield ""
 
 
+def _own_trouble(report: StatusReport) -> Iterator[str]:
+    """What the watch found wrong with Goldcopy itself, such as a channel that reaches nobody."""
+    incident = report.own_incident
+    if incident is None:
+        return
+    seen = f", when `goldcopy watch` looked at {format_minute(report.watched_at)}" if report.watched_at else ""
+    yield click.style(f"Goldcopy itself: {incident.colour.value}{seen}", bold=True)
+    yield from _acknowledged(incident)
+    for reason in incident.reasons:
+        yield from _reason_lines(reason)
+    yield ""
+
+
+def _acknowledged(incident: Incident | None) -> Iterator[str]:
+    taken = incident.acknowledgement if incident else None
+    if incident and taken:
+        yield printable(f"  {incident.id} acknowledged by {taken.by} ({format_minute(taken.at)}): {taken.reason}")
+
+
 def _reason_lines(reason: Reason) -> Iterator[str]:
-    since = f" (since {format_minute(reason.since)})" if reason.since else ""
+    at = format_minute(reason.since) if reason.since else ""
+    since = f" (since {at})" if at and at not in reason.sentence else ""
     yield _painted(f"  {_GLYPHS[reason.colour]} {printable(reason.sentence)}{since}", reason.colour)
     if reason.action:
         yield f"      {printable(reason.action)}"
@@ -124,6 +147,7 @@ def _detail(report: SourceReport) -> Iterator[str]:
     standing, objectives = report.standing, report.source.objectives
     colour = report.health.colour
     yield _painted(f"{_GLYPHS[colour]} {printable(report.source.name)}: {colour.value}", colour)
+    yield from _acknowledged(report.incident)
     for reason in report.health.reasons:
         yield from _reason_lines(reason)
     yield ""

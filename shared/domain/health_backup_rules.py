@@ -56,8 +56,8 @@ def _no_backup(source: Source, facts: SourceFacts, now: datetime) -> Reason:
         return Reason(
             code=ReasonCode.CATALOG_LOST,
             colour=Colour.RED,
-            sentence="the catalog knows no backup, but the repository holds some, "
-            f"{facts.unknown_backup_id} among them: the catalog was lost or replaced",
+            sentence="the catalog was lost or replaced: it knows no backup, but the repository holds some, "
+            f"{facts.unknown_backup_id} among them",
             action="Read the backups that are there into the catalog: `goldcopy rebuild-catalog`",
             since=facts.first_backup_at,
         )
@@ -90,7 +90,6 @@ def judge_damage(source: Source, facts: SourceFacts, now: datetime) -> Iterator[
         else f"{many or 'an older backup is damaged, '}{newest.backup_id} among them; newer ones are sound",
         action=f"Take a sound one: `goldcopy backup {source.name}`; see what is damaged: `goldcopy verify`",
         since=newest.damaged_at,
-        subjects=tuple(item.backup_id for item in facts.damaged),
     )
 
 

@@ -8,9 +8,11 @@ from typing import Any
 from shared.catalog.engine import Catalog
 from shared.catalog.records import SourceStatusRow
 from shared.domain.health import Colour, Health, Reason, SourceFacts, evaluate, worst
+from shared.domain.incident import Incident
 from shared.domain.objectives import Standing, SuccessRate, measure
 from shared.domain.source import Source
 from shared.domain.source_facts import Reachability
+from shared.domain.transition import SYSTEM
 from shared.errors import CatalogProblem
 from shared.operations.facts_reading import REPOSITORY, read_facts
 from shared.units import format_instant
@@ -24,6 +26,7 @@ class SourceReport:
 
     Attributes:
         facts: None where the catalog could not be read.
+        incident: The one that is open, as the watch saw it last.
         phases: Seconds by phase of the last restore test that passed.
     """
 
@@ -32,6 +35,7 @@ class SourceReport:
     standing: Standing
     facts: SourceFacts | None
     phases: Mapping[str, float]
+    incident: Incident | None = None
 
     def document(self) -> dict[str, Any]:
         """Return it in JSON's own types; null is what nobody knows."""
@@ -41,6 +45,7 @@ class SourceReport:
             "source": self.source.name,
             "health": self.health.colour.value,
             "reasons": [reason_document(reason) for reason in self.health.reasons],
+            "incident": _incident_document(self.incident),
             "exposure_seconds": _seconds(standing.exposure),
             "proven_exposure_seconds": _seconds(standing.proven_exposure),
             "recovery_time_seconds": passed.recovery_time_seconds if passed else None,
@@ -76,12 +81,17 @@ class StatusReport:
         sources: By name.
         unconfigured: Those the catalog knows and the configuration does not; they are shown and not judged.
         catalog_error: Why nothing is known, or empty.
+        own_incident: Goldcopy's own trouble, such as a channel that reaches nobody, as the watch saw it last. It says
+            nothing about backups, so it changes neither colour nor exit code.
+        watched_at: When the watch looked last; None where it never did, or where nobody knows.
     """
 
     at: datetime
     sources: tuple[SourceReport, ...]
     unconfigured: tuple[SourceStatusRow, ...] = ()
     catalog_error: str = ""
+    own_incident: Incident | None = None
+    watched_at: datetime | None = None
 
     @property
     def healths(self) -> tuple[Health, ...]:
@@ -105,6 +115,8 @@ class StatusReport:
             "health": self.colour.value,
             "counts": {colour.value: sum(item.colour is colour for item in self.healths) for colour in Colour},
             "catalog_error": self.catalog_error or None,
+            "watched_at": _instant(self.watched_at),
+            "own_trouble": self._own_document(),
             "sources": [report.document() for report in self.sources],
             "not_configured": [
                 {
@@ -116,6 +128,13 @@ class StatusReport:
                 for row in self.unconfigured
             ],
         }
+
+    def _own_document(self) -> dict[str, Any] | None:
+        incident = self.own_incident
+        if incident is None:
+            return None
+        reasons = [reason_document(reason) for reason in incident.reasons]
+        return {"health": incident.colour.value, "reasons": reasons, "incident": _incident_document(incident)}
 
 
 def read_status(
@@ -152,6 +171,7 @@ def read_status(
     }
     passed = {name: standing.last_passed.id for name, standing in standings.items() if standing.last_passed}
     phases = catalog.phases_of_tests(passed.values())
+    incidents = {incident.source: incident for incident in catalog.incidents(open_only=True)}
     return StatusReport(
         at=now,
         sources=tuple(
@@ -161,10 +181,13 @@ def read_status(
                 standing=standings[source.name],
                 facts=facts[source.name],
                 phases=phases.get(passed.get(source.name, ""), {}),
+                incident=incidents.get(source.name),
             )
             for source in chosen
         ),
         unconfigured=known.beside(sources) if only is None else (),
+        own_incident=incidents.get(SYSTEM),
+        watched_at=catalog.watched_at(),
     )
 
 
@@ -196,6 +219,19 @@ def reason_document(reason: Reason) -> dict[str, Any]:
         "sentence": reason.sentence,
         "action": reason.action,
         "since": _instant(reason.since),
+    }
+
+
+def _incident_document(incident: Incident | None) -> dict[str, Any] | None:
+    if incident is None:
+        return None
+    taken = incident.acknowledgement
+    return {
+        "id": incident.id,
+        "opened_at": format_instant(incident.opened_at),
+        "acknowledged_by": taken.by if taken else None,
+        "acknowledged_at": format_instant(taken.at) if taken else None,
+        "acknowledged_reason": taken.reason if taken else None,
     }
 
 
