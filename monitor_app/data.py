@@ -12,7 +12,7 @@ import streamlit as st
 from monitor_app import site
 from monitor_app.freshness import Freshness, judge
 from monitor_app.queries import backups as backup_queries
-from monitor_app.queries.audit import AuditFilter, CheckedChain, check_chain, count_entries, load_entries
+from monitor_app.queries.audit import AuditFilter, CheckedChain, check_chain, check_newer, count_entries, load_entries
 from monitor_app.queries.backup_detail import BackupDetail, load_backup
 from monitor_app.queries.backups import BackupFilter
 from monitor_app.queries.days import load_fleet_days
@@ -99,9 +99,13 @@ def audit_entries(wanted: AuditFilter, page: int) -> tuple[AuditRow, ...]:
 
 
 @st.cache_data(max_entries=1, ttl=CHAIN_SECONDS, show_spinner="Checking the chain")
-def audit_chain() -> CheckedChain:
-    """What a walk along the whole audit trail found, at most ten minutes ago."""
+def _whole_chain() -> CheckedChain:
     return check_chain(site.current().database(), utc_now())
+
+
+def audit_chain() -> CheckedChain:
+    """How the audit trail stands: all of it as walked at most ten minutes ago, and what came since."""
+    return check_newer(site.current().database(), _whole_chain())
 
 
 # Shared as it is, not copied for every run: it holds all sources, is frozen, and nobody changes it.
@@ -133,7 +137,7 @@ def findings() -> tuple[Finding, ...]:
 @st.cache_data(max_entries=1, **_LIVE)
 def evidence() -> Evidence:
     """The newest restore tests of all sources with what they found."""
-    return load_evidence(site.current().database())
+    return load_evidence(site.current().database(), utc_now())
 
 
 @st.cache_data(max_entries=1, **_LIVE)

@@ -1,16 +1,21 @@
 """Audit trail: who did what, and was it altered?"""
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from monitor_app import data
+from monitor_app import data, downloads
 from monitor_app.components import finding, tables
-from monitor_app.components.text import count, esc, free, instant, zone
+from monitor_app.components.text import count, esc, instant, zone
 from monitor_app.queries.audit import PAGE_SIZE, AuditFilter, CheckedChain
 from shared.catalog.records import AuditRow
+from shared.domain.action_words import action_words
+from shared.reports.csv_files import printed
+from shared.units import format_instant
 
 
 def main() -> None:
@@ -35,6 +40,7 @@ def main() -> None:
     found = data.audit_entries(wanted, page)
     with place:
         tables.rows([entry(row, where) for row in found], columns=columns, alt="Entries, newest first")
+        downloads.button("Download CSV", partial(entries_csv, found), "goldcopy-audit-trail.csv", "text/csv")
 
 
 def sentence(chain: CheckedChain) -> str:
@@ -49,18 +55,23 @@ def show_chain(chain: CheckedChain, where: tzinfo) -> None:
     if not chain.check.is_intact:
         text = "Nothing after the entry before it can be trusted. Keep a copy of the catalog and compare with a backup."
         st.error(esc(text), title=esc(chain.check.problem), icon=":material/link_off:")
-    note = f"Every entry was checked against the one before it, {instant(chain.checked_at, where)}."
+    note = f"All entries were checked against the one before at {instant(chain.checked_at, where)}, newer ones since."
     st.caption(esc(note))
     if chain.check.head_hash:
-        help_text = "Whoever notes this hash elsewhere can prove later that nothing was cut off or rewritten."
-        st.markdown(f"{esc('Newest hash:')} {free(chain.check.head_hash)}", help=help_text)
+        st.caption(
+            esc(
+                f"Hash of entry {chain.check.entry_count}. Whoever notes it elsewhere can prove later that nothing up "
+                "to it was cut off or rewritten:"
+            )
+        )
+        st.code(chain.check.head_hash, language=None, wrap_lines=True)
 
 
 def ask() -> AuditFilter:
     """Read the filters; they stand in the URL."""
     with st.container(horizontal=True):
         actor = st.text_input("Who (begins with)", key="actor", bind="query-params")
-        action = st.text_input("Did what (begins with)", key="action", bind="query-params")
+        action = st.text_input("Code (begins with, such as hold)", key="action", bind="query-params")
         object_name = st.text_input("To what (begins with)", key="object", bind="query-params")
         until = st.date_input("Until (UTC)", value=None, key="until", bind="query-params")
     return AuditFilter(actor=actor.strip(), action=action.strip(), object_name=object_name.strip(), until=until)
@@ -72,12 +83,48 @@ def entry(row: AuditRow, where: tzinfo) -> dict[str, Any]:
         "No.": row.seq,
         "At": row.at.astimezone(where),
         "Who": row.actor,
-        "Did": row.action,
+        "Did": action_words(row.action),
         "To": row.object,
         "Why": row.reason,
-        "Details": json.dumps(row.details, ensure_ascii=False) if row.details else "",
-        "Hash": row.hash[:12],
+        "Details": details_text(row.details),
+        "Code": row.action,
+        "Hash": row.hash,
     }
+
+
+def details_text(details: Mapping[str, Any]) -> str:
+    """Print details as `key: value`, one after the other."""
+    return "; ".join(f"{name.replace('_', ' ')}: {_value(value)}" for name, value in details.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_value(item) for item in value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value == "":
+        return "none"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+
+
+def entries_csv(found: Sequence[AuditRow]) -> bytes:
+    """Return the entries of a page as a file: codes as they are, details as JSON, instants in UTC."""
+    names = ("seq", "at", "actor", "action", "object", "reason", "details", "previous_hash", "hash")
+    rows = (
+        (
+            row.seq,
+            format_instant(row.at),
+            row.actor,
+            row.action,
+            row.object,
+            row.reason,
+            json.dumps(row.details, ensure_ascii=False, sort_keys=True),
+            row.previous_hash,
+            row.hash,
+        )
+        for row in found
+    )
+    return printed([names, *rows])
 
 
 main()

@@ -40,14 +40,16 @@ def main() -> None:
     tests = evidence.tests
     finding.section(recovery_view.evidence_sentence(tests), "Evidence: what was expected and found, test by test.")
     if not tests:
-        finding.nothing_here("Nothing is tried yet", "Restore the newest backup and compare:", "goldcopy restore-test")
+        finding.nothing_here(
+            "Nothing was tried lately", "Restore the newest backup and compare:", "goldcopy restore-test"
+        )
         return
     downloads.button(
         "Evidence as CSV", partial(recovery_view.evidence_csv, evidence), "goldcopy-restore-tests.csv", "text/csv"
     )
     shown = recovery_view.evidence_rows(tests, where)
     columns = recovery_view.evidence_columns(where)
-    tables.rows(shown, alt="Restore tests, newest first", columns=columns, tallest=12, key="evidence")
+    tables.rows(shown, alt="Restore tests, failed ones first", columns=columns, tallest=12, key="evidence")
 
 
 main()

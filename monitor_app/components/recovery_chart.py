@@ -10,7 +10,7 @@ from monitor_app.components.charts import base
 from monitor_app.components.text import plain
 from monitor_app.components.theme import Palette
 
-_ROW_PIXELS = 27
+_ROW_PIXELS = 40
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _NAME_LENGTH = 24
 
@@ -21,7 +21,8 @@ class Lollipop:
 
     Attributes:
         ratio: Predicted time over objective, above 0.
-        label: Beside the mark, such as `95 of 60 min`.
+        low, high: How far it may likely be off, over objective too; None where that is not known.
+        label: Below the name, such as `1 h 35 min of 4 h`.
         detail: For whoever points at it.
     """
 
@@ -29,23 +30,22 @@ class Lollipop:
     ratio: float
     label: str
     detail: str
+    low: float | None = None
+    high: float | None = None
 
 
 def recovery_figure(rows: Sequence[Lollipop], colours: Palette) -> go.Figure:
     """Draw the rows from top to bottom on a log axis; right of the dashed line the objective is missed."""
     figure = base(colours, height=70 + _ROW_PIXELS * len(rows))
-    least = min(0.5, *(row.ratio for row in rows)) if rows else 0.5
-    most = max(2.0, *(row.ratio for row in rows)) if rows else 2.0
-    _add_stems(figure, rows, least, colours)
+    reached = [value for row in rows for value in (row.low, row.ratio, row.high) if value]
+    least, most = min([0.5, *reached]), max([2.0, *reached])
+    _add_intervals(figure, rows, colours)
     missed = [row.ratio > 1 for row in rows]
     figure.add_scatter(
         x=[row.ratio for row in rows],
         y=list(range(len(rows))),
-        mode="markers+text",
+        mode="markers",
         name="predicted",
-        text=[plain(row.label) for row in rows],
-        textposition="middle right",
-        textfont={"color": colours.text, "size": 12},
         cliponaxis=False,
         marker={
             "size": 11,
@@ -64,30 +64,31 @@ def recovery_figure(rows: Sequence[Lollipop], colours: Palette) -> go.Figure:
     return figure
 
 
-def _add_stems(figure: go.Figure, rows: Sequence[Lollipop], least: float, colours: Palette) -> None:
-    stem_x: list[float | None] = []
-    stem_y: list[int | None] = []
+def _add_intervals(figure: go.Figure, rows: Sequence[Lollipop], colours: Palette) -> None:
+    """Draw where the time will likely be; a line from the edge would have no meaning on a logarithmic axis."""
+    line_x: list[float | None] = []
+    line_y: list[int | None] = []
     for number, row in enumerate(rows):
-        stem_x += [least, row.ratio, None]
-        stem_y += [number, number, None]
+        if row.low and row.high:
+            line_x += [row.low, row.high, None]
+            line_y += [number, number, None]
     figure.add_scatter(
-        x=stem_x, y=stem_y, mode="lines", line={"color": colours.grid, "width": 3}, hoverinfo="skip", name="stems"
+        x=line_x, y=line_y, mode="lines", line={"color": colours.muted, "width": 3}, hoverinfo="skip", name="likely"
     )
 
 
 def _lay_out_axes(figure: go.Figure, rows: Sequence[Lollipop], least: float, most: float) -> None:
     ticks = [tick for tick in _TICKS if least <= tick <= most * 1.01]
-    # Room for the labels behind the marks: the axis is logarithmic.
     span = log10(most) - log10(least)
     figure.update_xaxes(
         type="log",
-        range=[log10(least) - span * 0.02, log10(most) + span * 0.3],
+        range=[log10(least) - span * 0.02, log10(most) + span * 0.04],
         tickvals=ticks,
         ticktext=[f"{tick:g}x" for tick in ticks],
     )
     figure.update_yaxes(
         tickvals=list(range(len(rows))),
-        ticktext=[plain(row.name, longest=_NAME_LENGTH) for row in rows],
+        ticktext=[f"{plain(row.name, longest=_NAME_LENGTH)}<br>{plain(row.label)}" for row in rows],
         range=[len(rows) - 0.4, -0.8],
         showgrid=False,
         rangemode="normal",

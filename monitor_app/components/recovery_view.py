@@ -9,13 +9,15 @@ from typing import Any
 import streamlit as st
 
 from monitor_app.components.recovery_chart import Lollipop
-from monitor_app.components.text import beside, count, duration, instant, size
-from monitor_app.queries.recovery import Evidence
+from monitor_app.components.text import count, duration, instant, size
+from monitor_app.queries.recovery import EVIDENCE_DAYS, Evidence
 from shared.catalog.records import RestoreTestRow
+from shared.domain.proof import Outcome
 from shared.operations.status import SourceReport
 from shared.units import format_instant
 
 MOST_SHOWN = 12
+MOST_TESTS_SHOWN = 200
 TOO_OLD = timedelta(days=90)
 """A prediction from older tests proves nothing any more."""
 
@@ -36,9 +38,10 @@ def recovery_sentence(reports: Sequence[SourceReport], now: datetime) -> str:
         also = f"; {unknown} not tried in 90 days" if unknown else ""
         return f"{late} of {whole} would miss {'its' if late == 1 else 'their'} recovery time at today's size{also}"
     if unknown:
-        one = "is" if unknown == 1 else "are"
-        return f"{unknown} of {whole} {one} not shown to restore within the last 90 days"
-    return f"All {whole} would be back in time at today's size" if len(reports) > 1 else "It would be back in time"
+        has = "has" if unknown == 1 else "have"
+        return f"{unknown} of {whole} {has} passed no restore test in the last 90 days"
+    everybody = f"All {whole}" if len(reports) > 1 else reports[0].source.name
+    return f"{everybody} would be back in time at today's size"
 
 
 def recovery_counts(reports: Sequence[SourceReport], now: datetime) -> dict[str, str]:
@@ -66,14 +69,15 @@ def lollipops(reports: Sequence[SourceReport], where: tzinfo, now: datetime) -> 
         predicted, rto = report.standing.predicted, report.source.objectives.rto.total_seconds()
         if predicted is None or not is_predicted(report, now) or predicted.seconds <= 0:
             continue
-        shown, agreed = beside(predicted.seconds, rto)
         low, high = predicted.low_seconds, predicted.high_seconds
         reach = "" if low is None or high is None else f", {duration(low)} to {duration(high)} likely"
         found.append(
             Lollipop(
                 name=report.source.name,
                 ratio=predicted.seconds / rto,
-                label=f"{shown} of {agreed}",
+                low=None if low is None else low / rto,
+                high=None if high is None else high / rto,
+                label=f"{duration(predicted.seconds)} of {duration(rto)}",
                 detail=f"{report.source.name}: {size(predicted.dumped_bytes)}{reach}; "
                 f"{count(predicted.tests, 'test')}, the last {instant(predicted.last_tested_at, where)}",
             )
@@ -93,13 +97,13 @@ def prediction_rows(reports: Sequence[SourceReport], where: tzinfo, now: datetim
                 "In time": {True: "✓ yes", False: "✕ no", None: "? not known"}[
                     report.standing.rto_met if known else None
                 ],
-                "Predicted min": predicted.seconds / 60 if predicted and known else None,
-                "Objective min": report.source.objectives.rto.total_seconds() / 60,
+                "Predicted": duration(predicted.seconds) if predicted and known else None,
+                "Objective": duration(report.source.objectives.rto.total_seconds()),
                 "For GB": predicted.dumped_bytes / 1e9 if predicted else None,
                 "Tests": predicted.tests if predicted else 0,
                 "Last passed": passed.finished_at.astimezone(where) if passed else None,
                 "Tested GB": passed.dumped_bytes / 1e9 if passed else None,
-                "Measured min": (passed.recovery_time_seconds or 0) / 60 if passed else None,
+                "Measured": duration(passed.recovery_time_seconds) if passed else None,
             }
         )
     return sorted(rows, key=lambda row: ((row["In time"][0] == "✓"), str(row["Source"])))
@@ -107,30 +111,28 @@ def prediction_rows(reports: Sequence[SourceReport], where: tzinfo, now: datetim
 
 def prediction_columns(where: tzinfo) -> dict[str, Any]:
     """Describe the columns of `prediction_rows`."""
-    number = st.column_config.NumberColumn(format="%.1f", width="small")
     return {
-        "Predicted min": number,
-        "Objective min": number,
         "For GB": st.column_config.NumberColumn(format="%.2f", width="small"),
         "Tested GB": st.column_config.NumberColumn(format="%.2f", width="small"),
-        "Measured min": number,
         "Last passed": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm z", timezone=str(where)),
     }
 
 
 def evidence_sentence(tests: Sequence[RestoreTestRow]) -> str:
-    """Say how the last tests ended; what could not be measured is counted apart."""
+    """Say how the tests of the last days ended; what could not be measured is counted apart."""
     ended = [test for test in tests if test.outcome is not None]
     if not ended:
-        return "No restore test yet: nothing proves that any backup restores"
+        return f"No restore test in the last {EVIDENCE_DAYS} days"
     outcomes = [test.outcome.value for test in ended if test.outcome]
     failed, gaps = outcomes.count("failed"), outcomes.count("not_measured")
     also = f", {gaps} could not be measured" if gaps else ""
-    return f"{failed or 'None'} of the last {count(len(ended), 'restore test')} failed{also}"
+    return f"{failed or 'None'} of {count(len(ended), 'restore test')} in the last {EVIDENCE_DAYS} days failed{also}"
 
 
 def evidence_rows(tests: Sequence[RestoreTestRow], where: tzinfo) -> list[dict[str, Any]]:
-    """Return restore tests as rows of a table."""
+    """Return restore tests as rows of a table: first those that failed, then what was not measured, newest first."""
+    order = {Outcome.FAILED: 0, Outcome.NOT_MEASURED: 1}
+    worst_first = sorted(tests, key=lambda test: order.get(test.outcome, 2) if test.outcome else 2)
     glyphs = {"passed": "✓ passed", "failed": "✕ failed", "not_measured": "? not measured"}
     return [
         {
@@ -144,7 +146,7 @@ def evidence_rows(tests: Sequence[RestoreTestRow], where: tzinfo) -> list[dict[s
             or "; ".join(f"{gap.object}: {gap.reason}" for gap in test.not_measured),
             "Backup": test.backup_id,
         }
-        for test in tests
+        for test in worst_first[:MOST_TESTS_SHOWN]
     ]
 
 

@@ -1,11 +1,11 @@
 """The audit trail: one page of entries, and whether the chain holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import ColumnElement, func, select
 
-from shared.catalog.audit_chain import ChainCheck
+from shared.catalog.audit_chain import ChainCheck, verify_chain
 from shared.catalog.connection import Database
 from shared.catalog.conversion import audit_record
 from shared.catalog.engine import Catalog
@@ -14,6 +14,7 @@ from shared.catalog.records import AuditRow
 
 PAGE_SIZE = 50
 COUNT_LIMIT = 10_000
+_WALKED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedChain:
-    """What a walk along the whole chain found, and when it was walked."""
+    """What a walk along the chain found, and when the whole of it was walked last."""
 
     check: ChainCheck
     checked_at: datetime
@@ -64,6 +65,19 @@ def load_entries(database: Database, wanted: AuditFilter, page: int) -> tuple[Au
 def check_chain(database: Database, now: datetime) -> CheckedChain:
     """Walk along the whole chain, in pages; a minute for some millions of entries, so keep the answer a while."""
     return CheckedChain(check=Catalog(database, actor="app").verify_audit_chain(), checked_at=now)
+
+
+def check_newer(database: Database, whole: CheckedChain) -> CheckedChain:
+    """Walk on from the end of an earlier walk, so that the answer is about every entry there is now."""
+    if not whole.check.is_intact:
+        return whole
+    catalog = Catalog(database, actor="app")
+    newer: list[AuditRow] = []
+    seq = whole.check.entry_count
+    while page := catalog.audit_entries(after=seq, limit=_WALKED_AT_ONCE):
+        newer += page
+        seq = page[-1].seq
+    return replace(whole, check=verify_chain(newer, after=whole.check)) if newer else whole
 
 
 def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:

@@ -72,14 +72,18 @@ def entry_hash(entry: AuditRow) -> str:
     return hashlib.sha256(canonical_json({**document, "at": format_instant(entry.at)})).hexdigest()
 
 
-def verify_chain(entries: Iterable[AuditRow], *, expected_head: str | None = None) -> ChainCheck:
-    """Walk along the whole chain, oldest entry first, and stop at the first entry that does not fit.
+def verify_chain(
+    entries: Iterable[AuditRow], *, expected_head: str | None = None, after: ChainCheck | None = None
+) -> ChainCheck:
+    """Walk along the chain, oldest entry first, and stop at the first entry that does not fit.
 
     Args:
-        entries: All entries in the order of `seq`.
-        expected_head: A hash noted elsewhere that must still be in the chain; None to skip.
+        entries: All entries in the order of `seq`; after an earlier walk, those that came later.
+        expected_head: A hash noted elsewhere that must still be among them; None to skip.
+        after: An earlier walk that found everything intact, to be continued.
     """
-    count, head, seen = 0, "", expected_head is None
+    count, head = (after.entry_count, after.head_hash) if after else (0, "")
+    seen = expected_head is None
     for entry in entries:
         problem = _problem(entry, count + 1, head)
         if problem:

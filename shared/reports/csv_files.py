@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from shared.reports.layout import Cell, Content, Table
 from shared.reports.plain_text import visible
@@ -14,7 +14,7 @@ _FORMULA = tuple("=+-@|%") + tuple("＝＋－＠")
 def csv_files(content: Content) -> Iterator[tuple[str, bytes]]:
     """Yield name and bytes of every file: what the report is about, then one for each table."""
     about = [("title", content.title), *content.facts, *(("note", note) for note in content.notes)]
-    yield "about.csv", _printed([("name", "value"), *about, ("disclaimer", content.disclaimer)])
+    yield "about.csv", printed([("name", "value"), *about, ("disclaimer", content.disclaimer)])
     for table in content.tables:
         yield f"{table.name}.csv", _table(table)
 
@@ -22,7 +22,7 @@ def csv_files(content: Content) -> Iterator[tuple[str, bytes]]:
 def _table(table: Table) -> bytes:
     titles = tuple(column.title for column in table.columns)
     rows = [tuple(_value(cell) for cell in row) for row in table.rows]
-    return _printed([_unique(titles), *rows])
+    return printed([_unique(titles), *rows])
 
 
 def _unique(titles: tuple[str, ...]) -> tuple[str, ...]:
@@ -36,7 +36,8 @@ def _value(cell: Cell) -> str | int | float:
     return cell.text if cell.value is None else cell.value
 
 
-def _printed(rows: list[tuple[str | int | float, ...]] | list[tuple[str, str]]) -> bytes:
+def printed(rows: Sequence[Sequence[str | int | float]]) -> bytes:
+    """Return rows as a CSV file in UTF-8."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     for row in rows:

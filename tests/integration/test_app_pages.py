@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,30 @@ def test_history_filters_by_result(result: str, story: Catalog) -> None:
     test.selectbox(key="result").select(result).run()
     assert not test.exception
     assert str(test.title[0].value).endswith("match")
+
+
+def test_the_title_of_the_audit_page_counts_what_stands_in_its_table(story: Catalog) -> None:
+    audit = next(page for page in PAGES if page.file == "audit")
+    test = run(audit)
+    before = len(story.audit_entries())
+    assert test.title[0].value.startswith(f"{before} recorded actions")
+    story.append_audit(actor="ada", action="hold.place", object_name="b1", details={"due_at": None}, now=utc_now())
+    data.audit_entries.clear()
+    data.audit_count.clear()
+
+    test = run(audit)
+
+    newest = story.newest_audit_entries(1)[0]
+    assert newest.seq == before + 1
+    assert unescape(str(test.title[0].value)) == f"{newest.seq:,} recorded actions, chain intact"
+    assert test.code[0].value == newest.hash
+    row = test.dataframe[0].value.to_dict("records")[0]
+    assert (row["No."], row["Did"], row["Details"], row["Code"]) == (
+        newest.seq,
+        "held a backup",
+        "due at: none",
+        "hold.place",
+    )
 
 
 def test_altered_trail_is_the_title_of_the_audit_page(story: Catalog) -> None:

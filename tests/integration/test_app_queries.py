@@ -158,10 +158,10 @@ def test_evidence_is_bounded_and_names_the_bytes(catalog: Catalog, opened: Datab
     for number in range(3):
         prove(catalog, backup_id, Outcome.PASSED, NOW + timedelta(minutes=number), source="app")
     with statements() as seen:
-        evidence = load_evidence(opened)
+        evidence = load_evidence(opened, NOW)
     assert len(evidence.tests) == 3
     assert len(evidence.digests[backup_id]) == 64
-    assert EVIDENCE_LIMIT == 200
+    assert EVIDENCE_LIMIT == 2_000
     assert all("LIMIT" in item for item in seen if "FROM restore_test \n" in item or "FROM backup" in item)
 
 
@@ -202,7 +202,7 @@ def test_no_page_reads_backups_without_a_bound(catalog: Catalog, opened: Databas
         load_fleet(opened, sources, NOW)
         load_source_history(opened, "app", NOW - 90 * DAY)
         load_findings(opened, NOW)
-        load_evidence(opened)
+        load_evidence(opened, NOW)
         load_choices(opened, "app")
     # One look at the end of an index is bounded too.
     bounded = ("LIMIT", "backup.started_at >=", "min(backup.started_at)")

@@ -203,7 +203,7 @@ def test_whoever_carried_a_request_out_or_withdraws_it_closes_it_once(
 def test_recovery_says_who_is_not_shown_to_restore(watched: Catalog) -> None:
     test = run("recovery")
     said = words(test)
-    assert "of 4 sources are not shown to restore" in said
+    assert "of 4 sources have passed no restore test" in said
     assert "1 of the last 3 restore tests failed" in said
     assert "2 of 4" in said
 

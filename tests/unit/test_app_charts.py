@@ -159,7 +159,15 @@ def test_lollipops_right_of_the_line_are_crossed() -> None:
     ]
     marks = traces(recovery_figure(rows, LIGHT))["predicted"]
     assert list(marks.marker.symbol) == ["x", "circle"]
-    assert list(marks.text) == ["4 h of 1 h", "6 min of 60 min"]
+    assert recovery_figure(rows, LIGHT).layout.yaxis.ticktext[0] == "slow<br>4 h of 1 h"
+
+
+def test_what_is_drawn_beside_a_prediction_is_how_far_it_may_be_off_and_nothing_from_the_edge() -> None:
+    sure = Lollipop(name="sure", ratio=0.5, label="2 h of 4 h", detail="x")
+    unsure = Lollipop(name="unsure", ratio=1.5, label="6 h of 4 h", detail="x", low=1.2, high=3.0)
+    figure = recovery_figure([sure, unsure], LIGHT)
+    assert list(traces(figure)["likely"].x) == [1.2, 3.0, None]
+    assert 10 ** figure.layout.xaxis.range[1] > 3.0
 
 
 def test_day_is_what_came_of_it_and_silence_is_told() -> None:

@@ -257,7 +257,7 @@ def test_a_prediction_from_old_tests_is_no_prediction() -> None:
     old = restore_test(NOW - timedelta(days=91))
     stale = report("app", good_facts(tests=(old,), last_test=old, last_decisive=old))
     assert not is_predicted(stale, NOW)
-    assert recovery_sentence([stale, good()], NOW) == "1 of 2 sources is not shown to restore within the last 90 days"
+    assert recovery_sentence([stale, good()], NOW) == "1 of 2 sources has passed no restore test in the last 90 days"
     assert [row.name for row in lollipops([stale, good()], UTC, NOW)] == ["shop"]
 
 

@@ -39,6 +39,17 @@ def test_untouched_chain_is_intact_and_names_its_head() -> None:
     assert [entry.seq for entry in chain] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("checked", [1, 3, 5])
+def test_a_walk_can_be_continued_from_where_an_earlier_one_ended(checked: int) -> None:
+    chain = _chain(5)
+    earlier = verify_chain(chain[:checked])
+
+    assert verify_chain(chain[checked:], after=earlier) == verify_chain(chain)
+    rewritten = [replace(entry, actor="eve") for entry in chain[checked:]]
+    assert verify_chain(rewritten, after=earlier).is_intact is (checked == 5)
+    assert verify_chain(chain[4:], after=verify_chain(chain[:3])).problem == "entry 4 is missing"
+
+
 def test_empty_chain_is_intact() -> None:
     assert verify_chain([]).is_intact
 
