@@ -89,7 +89,7 @@ class PeriodReader:
         query = select(*(BACKUP.c[name] for name in (*names, "error_message")))
         query = query.where(BACKUP.c.started_at < until, bearing, *_only(BACKUP.c.source, source))
         # Also what went after the period: within it, it was there.
-        gone = {**self._expired(source), **self.vanished()}
+        gone = {**self._expired(begins_at, source), **self.vanished()}
         found: dict[str, list[PastAttempt]] = defaultdict(list)
         with self._database.reading() as connection:
             for row in connection.execute(query.order_by(BACKUP.c.started_at, BACKUP.c.id)).mappings():
@@ -237,10 +237,16 @@ class PeriodReader:
             check = verify_chain(noting(audit_record(row) for row in result.mappings()))
         return TrailFact(entry_count=last[0], head_hash=last[1], problem=check.problem)
 
-    def _expired(self, source: str | None) -> dict[str, datetime]:
+    def _expired(self, begins_at: datetime, source: str | None) -> dict[str, datetime]:
+        """Return when backups expired; those that were gone before any test that bears on a period are left out."""
         query = select(CLEANUP_ACTION.c.backup_id, func.min(CLEANUP_ACTION.c.planned_at).label("at"))
         query = query.where(
-            CLEANUP_ACTION.c.state.in_([state.value for state in _BEGUN]), *_only(CLEANUP_ACTION.c.source, source)
+            CLEANUP_ACTION.c.state.in_([state.value for state in _BEGUN]),
+            or_(
+                CLEANUP_ACTION.c.planned_at >= begins_at - _TESTED_BEFORE,
+                CLEANUP_ACTION.c.state != CleanupState.DONE.value,
+            ),
+            *_only(CLEANUP_ACTION.c.source, source),
         )
         with self._database.reading() as connection:
             rows = connection.execute(query.group_by(CLEANUP_ACTION.c.backup_id))

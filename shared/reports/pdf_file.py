@@ -35,7 +35,8 @@ from shared.domain.control import Status
 from shared.reports.layout import Cell, Content, Section, Table
 from shared.reports.plain_text import visible
 
-ROWS_SHOWN = 500
+# A page holds some thirty rows; nobody leafs through more, and each costs time.
+ROWS_SHOWN = 100
 CELL_LENGTH = 400
 _FONTS = Path(__file__).with_name("fonts")
 _REGULAR, _BOLD = "DejaVuSans", "DejaVuSans-Bold"
