@@ -17,6 +17,7 @@ from shared.config.problems import describe_problems
 from shared.config.references import ReferenceReader
 from shared.domain.backup import SOURCE_NAME
 from shared.domain.source import Source
+from shared.domain.transition import SYSTEM_WORD
 from shared.errors import ConfigInvalid
 from shared.units import counted
 
@@ -140,6 +141,10 @@ def load_config(given: str | None = None, environment: Mapping[str, str] | None 
         for name in (named if isinstance(named, dict) else ())
         if not SOURCE_NAME.fullmatch(name)
     ]
+    if isinstance(named, dict) and SYSTEM_WORD in named:
+        problems.append(
+            f"sources.{SYSTEM_WORD}: `goldcopy ack {SYSTEM_WORD}` means Goldcopy itself; give the source another name"
+        )
     try:
         file = ConfigFile.model_validate(document)
     except ValidationError as error:

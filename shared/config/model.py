@@ -151,7 +151,7 @@ class ObjectivesSection(Section):
 class HealthSection(Section):
     """What the health of every source is judged by, besides its objectives and its schedule."""
 
-    red_factor: float = Field(default=2.0, gt=1, allow_inf_nan=False)
+    red_factor: float = Field(default=2.0, gt=1, le=1000, allow_inf_nan=False)
     stale_after: Positive = timedelta(minutes=30)
     clock_tolerance: Duration = timedelta(minutes=5)
     silent_after: Positive = timedelta(minutes=10)

@@ -9,6 +9,9 @@ from shared.domain.health_reason import Colour, Reason
 SYSTEM = ""
 """Name of what is no source: Goldcopy itself, its channels, its worker, the whole organisation."""
 
+SYSTEM_WORD = "system"
+"""What people write for it; no source may be called so."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthState:

@@ -9,11 +9,9 @@ from shared.catalog.engine import Catalog
 from shared.catalog.watch_conversion import reason_documents
 from shared.domain.incident import Incident
 from shared.domain.proof import Severity
-from shared.domain.transition import SYSTEM
+from shared.domain.transition import SYSTEM, SYSTEM_WORD
 from shared.errors import UsageProblem
 from shared.units import format_instant
-
-_SYSTEM_WORD = "system"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +98,7 @@ def _named(incidents: tuple[Incident, ...], subject: str) -> list[Incident]:
     ways = (
         [item for item in incidents if item.id == subject],
         [item for item in incidents if item.source == subject],
-        [item for item in incidents if item.source == SYSTEM and subject.lower() == _SYSTEM_WORD],
+        [item for item in incidents if item.source == SYSTEM and subject.lower() == SYSTEM_WORD],
         [item for item in incidents if any(reason.code == subject for reason in item.reasons)],
     )
     return next((found for found in ways if found), [])

@@ -53,6 +53,15 @@ def problems(folder: Path, text: str) -> str:
             GOOD + '[sources.app]\nurl = "env:A"\nobjectives = { rpo = "soon" }\n',
             "sources.app.objectives.rpo: 'soon' is not a duration; write for example 30m, 24h or 7d",
         ),
+        *(
+            (GOOD + f'[sources.app]\nurl = "env:A"\nobjectives = {{ rpo = "{given}" }}\n', f"'{given}' is too long")
+            for given in ("36501d", "999999999d", "9999999999999999d")
+        ),
+        (GOOD + "[health]\nred_factor = 1e300\n", "health.red_factor: must be at most 1000"),
+        (
+            GOOD + '[sources.system]\nurl = "env:A"\n',
+            "sources.system: `goldcopy ack system` means Goldcopy itself; give the source another name",
+        ),
         (
             GOOD + '[sources.app]\nurl = "env:A"\nretentoin = 1\n',
             "sources.app.retentoin: this key is not known; did you mean retention?",
