@@ -90,6 +90,7 @@ def judge_damage(source: Source, facts: SourceFacts, now: datetime) -> Iterator[
         else f"{many or 'an older backup is damaged, '}{newest.backup_id} among them; newer ones are sound",
         action=f"Take a sound one: `goldcopy backup {source.name}`; see what is damaged: `goldcopy verify`",
         since=newest.damaged_at,
+        subjects=tuple(item.backup_id for item in facts.damaged),
     )
 
 
