@@ -7,7 +7,8 @@ import streamlit as st
 
 from monitor_app import auth, clicks, data, navigation
 from monitor_app.components import finding
-from monitor_app.components.text import esc, instant, plain, zone
+from monitor_app.components.text import advice, esc, instant, plain, zone
+from monitor_app.freshness import Freshness
 from shared.clock import utc_now
 from shared.config.load import wants_traceback
 from shared.domain.person import Person
@@ -30,10 +31,11 @@ def main() -> None:
         auth.show_gate(user)
         return
     page = st.navigation(_menu(user))
+    st.set_page_config(page_title=f"Goldcopy: {page.title}")
     _sidebar(user)
     _flash()
     try:
-        _stale_banner()
+        _banner([data.freshness()])
         page.run()
     except CatalogProblem as error:
         _show_outage(error)
@@ -63,6 +65,7 @@ def _menu(user: Person) -> list[st.Page]:
 def _sidebar(user: Person) -> None:
     where = st.context.timezone
     with st.sidebar:
+        st.caption("**Goldcopy**")
         st.caption(esc(f"Times in {zone(where)}. Stored in UTC."))
         st.text(plain(f"{user.name}, {user.role}"))
         if user.is_signed_in:
@@ -77,14 +80,27 @@ def _flash() -> None:
         finding.problem(GoldcopyError(found[0], hint=found[1]))
 
 
-def _stale_banner() -> None:
-    """Say on every page when the facts are old, or were never real."""
-    fresh = data.freshness()
+@st.fragment(run_every="60s")
+def _banner(known: list[Freshness]) -> None:
+    """Say on every page when the facts are old, or were never real; by itself, also on a page that is left open.
+
+    Args:
+        known: What the run of the page has found, taken from it; from then on the catalog is asked every minute.
+    """
+    try:
+        fresh = known.pop() if known else data.freshness()
+        is_generated = data.generated()
+    except CatalogProblem as error:
+        st.error(
+            esc(f"{error.message}. What stands below was read before."),
+            title=esc("Not known any more: the catalog cannot be read"),
+            icon=":material/cloud_off:",
+        )
+        return
     if fresh.is_stale and fresh.at is not None:
-        last = instant(fresh.at, zone(st.context.timezone))
-        title = f"These facts are old: the last ones are of {last}"
+        title = f"{fresh.title} {instant(fresh.at, zone(st.context.timezone))}"
         st.warning(esc(fresh.sentence), title=esc(title), icon=":material/history_toggle_off:")
-    if data.generated():
+    if is_generated:
         st.info("No database stands behind these sources.", title="Generated for trying", icon=":material/science:")
 
 
@@ -93,10 +109,11 @@ def _show_outage(error: GoldcopyError) -> None:
     _LOG.error("catalog: %s", error)
     st.title("Not known: the catalog cannot be read", anchor=False)
     finding.problem(error)
-    st.text(
+    said = (
         f"Nothing is shown, because nothing is known ({utc_now():%Y-%m-%d %H:%M} UTC). Backups may well go on: they "
         "are in the repository, and `goldcopy rebuild-catalog` makes a lost catalog anew."
     )
+    st.markdown(advice(said))
 
 
 main()

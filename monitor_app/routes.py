@@ -35,12 +35,12 @@ def _health() -> tuple[int, dict[str, str | None]]:
         fresh = judge(load_signs(shown.database()), utc_now(), shown.config.file.app.stale_after)
     except GoldcopyError as error:
         return 503, {"status": "catalog unreachable", "error": type(error).__name__, "facts_at": None}
+    if fresh.at is None and shown.config.sources:
+        # A catalog that was lost and made anew looks like this.
+        return 503, {"status": "empty", "facts_at": None}
     facts_at = format_instant(fresh.at) if fresh.at else None
-    return (
-        (503, {"status": "stale", "facts_at": facts_at})
-        if fresh.is_stale
-        else (200, {"status": "ok", "facts_at": facts_at})
-    )
+    status, word = (503, "stale") if fresh.is_stale else (200, "ok")
+    return status, {"status": word, "facts_at": facts_at}
 
 
 async def metrics(request: Request) -> Response:

@@ -13,9 +13,11 @@ from starlette.applications import Starlette
 
 from monitor_app import routes, site
 from monitor_app.site import Site
-from shared.catalog.engine import Catalog
+from shared.catalog.engine import Catalog, open_catalog
 from shared.clock import utc_now
 from shared.config.load import Config
+from shared.domain.backup import BackupStatus
+from tests.support.app_catalog import fill
 from tests.support.app_findings import look_once
 
 
@@ -49,6 +51,30 @@ def test_health_is_bad_once_nobody_watches_any_more(story: Catalog, shown: Site)
     look_once(story, shown.config, utc_now() - timedelta(hours=2))
     answer = get("/healthz")
     assert (answer.status_code, answer.json()["status"]) == (503, "stale")
+
+
+def test_health_is_bad_when_the_last_watch_is_of_a_time_to_come(story: Catalog, shown: Site) -> None:
+    look_once(story, shown.config, utc_now() + timedelta(days=365))
+    answer = get("/healthz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "stale")
+
+
+def test_a_click_in_the_app_makes_no_old_facts_new(app_config: Config, shown: Site) -> None:
+    with open_catalog(app_config.catalog_url, actor="ops@site") as catalog:
+        fill(catalog, utc_now() - timedelta(days=2), days=5)
+        assert get("/healthz").json()["status"] == "stale"
+        backup = catalog.backups("shop", statuses=[BackupStatus.COMPLETE], limit=1)[0]
+        catalog.place_hold(backup.id, owner="olga@example.com", reason="legal", now=utc_now())
+        catalog.register_source("shop", "postgres", utc_now())
+    answer = get("/healthz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "stale")
+
+
+def test_health_is_bad_while_nothing_was_ever_recorded_of_the_sources(app_config: Config, shown: Site) -> None:
+    with open_catalog(app_config.catalog_url) as catalog:
+        catalog.register_source("shop", "postgres", utc_now())
+    answer = get("/healthz")
+    assert (answer.status_code, answer.json()) == (503, {"status": "empty", "facts_at": None})
 
 
 @pytest.mark.parametrize("damage", ["gone", "no database", "another version"])

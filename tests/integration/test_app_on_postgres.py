@@ -60,7 +60,7 @@ def test_pages_read_what_the_worker_wrote_and_can_change_nothing(place: Site) ->
     database = place.database()
     assert count_backups(database, BackupFilter()) == 12
     assert [row.source for row in load_backups(database, BackupFilter(result=Result.FAILED), 1)] == ["audit-log"] * 3
-    assert load_signs(database).written_at is not None
+    assert load_signs(database).run_at is not None
     with pytest.raises(CatalogProblem, match="read-only"):
         place.catalog().register_source("intruder", "postgres", utc_now())
 

@@ -173,7 +173,7 @@ def test_request_is_kept_once_per_token_with_its_audit_entry(catalog: Catalog, o
     (found,) = load_requests(opened)
     assert (found.state, found.requested_by, found.tables) == (RequestState.REQUESTED, "vera", ("public.orders",))
     assert [entry.action for entry in catalog.newest_audit_entries(50)].count("restore.request") == 1
-    with pytest.raises(UsageProblem, match="something else"):
+    with pytest.raises(UsageProblem, match="another request"):
         catalog.request_restore("token", request, actor="someone else", now=NOW)
 
 

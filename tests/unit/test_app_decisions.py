@@ -23,7 +23,7 @@ SIGN_IN = SignInSection(metadata_url="https://id", client_id="a", client_secret=
 
 
 def test_facts_are_fresh_until_they_are_older_than_agreed() -> None:
-    signs = LastSigns(watched_at=NOW, written_at=None)
+    signs = LastSigns(watched_at=NOW, run_at=None)
     assert not judge(signs, NOW + HOUR, HOUR).is_stale
     stale = judge(signs, NOW + HOUR + timedelta(seconds=1), HOUR)
     assert stale.is_stale
@@ -31,13 +31,21 @@ def test_facts_are_fresh_until_they_are_older_than_agreed() -> None:
 
 
 def test_a_click_in_the_app_does_not_make_old_facts_new() -> None:
-    assert judge(LastSigns(watched_at=NOW - 5 * HOUR, written_at=NOW), NOW, HOUR).is_stale
+    assert judge(LastSigns(watched_at=NOW - 5 * HOUR, run_at=NOW), NOW, HOUR).is_stale
 
 
 def test_without_a_watch_the_last_write_counts_and_an_empty_catalog_is_not_old() -> None:
-    assert judge(LastSigns(watched_at=None, written_at=NOW - 2 * HOUR), NOW, HOUR).is_stale
-    assert judge(LastSigns(watched_at=None, written_at=None), NOW, HOUR).at is None
-    assert not judge(LastSigns(watched_at=None, written_at=None), NOW, HOUR).is_stale
+    assert judge(LastSigns(watched_at=None, run_at=NOW - 2 * HOUR), NOW, HOUR).is_stale
+    assert judge(LastSigns(watched_at=None, run_at=None), NOW, HOUR).at is None
+    assert not judge(LastSigns(watched_at=None, run_at=None), NOW, HOUR).is_stale
+
+
+def test_facts_of_a_time_to_come_are_of_no_known_age() -> None:
+    for signs in (LastSigns(watched_at=NOW + 8760 * HOUR, run_at=NOW), LastSigns(watched_at=None, run_at=NOW + HOUR)):
+        found = judge(signs, NOW, HOUR)
+        assert found.is_stale
+        assert "clock was wrong" in found.sentence
+    assert not judge(LastSigns(watched_at=NOW + timedelta(minutes=1), run_at=None), NOW, HOUR).is_stale
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "backups.example.com"])
