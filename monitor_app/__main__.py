@@ -1,5 +1,7 @@
 """`goldcopy app`, and the same as `python -m monitor_app`: serve the pages on this machine."""
 
+from contextlib import suppress
+
 import click
 
 from shared.config.load import load_config
@@ -19,7 +21,11 @@ def command(config: str | None, host: str | None, port: int | None) -> None:
     # Streamlit takes a second to import: only now, when it is clear that it is needed.
     from monitor_app import asgi, site
 
-    asgi.serve(site.use(opened), host=host or settings.host, port=port or settings.port)
+    where, number = host or settings.host, port or settings.port
+    click.echo(f"The app is at {settings.url or f'http://{where}:{number}'}; Ctrl-C ends it.")
+    # To be stopped is how it ends; nothing is half-done.
+    with suppress(KeyboardInterrupt):
+        asgi.serve(site.use(opened), host=where, port=number)
 
 
 if __name__ == "__main__":

@@ -179,7 +179,23 @@ def _error(status: int, message: str, hint: str, wait_seconds: float = 0) -> JSO
     return JSONResponse({"message": message, "hint": hint}, status_code=status, headers=headers)
 
 
-ROUTES = (
+async def nothing_here(request: Request) -> JSONResponse:
+    """Refuse what is no address of programs, or is asked for in another way; no page is below /api."""
+    if request.url.path.rstrip("/") not in _ADDRESSES:
+        return _error(404, "there is no such address", "See docs/app.md.")
+    answer = _error(405, f"{request.method} is not answered here", "Send a POST.")
+    answer.headers["allow"] = "POST"
+    return answer
+
+
+_COMMANDS = (
     Route("/api/backups", start_backup, methods=["POST"]),
     Route("/api/backups/log", log_backup, methods=["POST"]),
+)
+_ADDRESSES = frozenset(route.path for route in _COMMANDS)
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+ROUTES = (
+    *_COMMANDS,
+    Route("/api", nothing_here, methods=_METHODS),
+    Route("/api/{rest:path}", nothing_here, methods=_METHODS),
 )

@@ -41,6 +41,7 @@ def serve(site: Site, *, host: str, port: int) -> None:
             "server.address": host,
             "server.port": port,
             "server.headless": True,
+            "logger.hideWelcomeMessage": True,  # it would name an address of its own
             "server.fileWatcherType": "none",
             "server.enableAgentApi": False,
             "server.maxMessageSize": MOST_MESSAGE_MEGABYTES,

@@ -30,10 +30,11 @@ _UNVERIFIED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """Why nobody is let in: what to say, and whether signing in (again) helps."""
+    """Why nobody is let in: what to say, and whether they are signed in, so that only another account helps."""
 
     title: str
     sentence: str
+    is_signed_in: bool = False
 
 
 def current_user() -> Person | Gate:
@@ -72,7 +73,7 @@ def admit(claims: Mapping[str, Any], settings: SignInSection, *, now: datetime) 
     """
     name = person_name(claims, trust_unverified=settings.trust_unverified_email)
     if not name:
-        return Gate(title="Your sign-in names no verified address", sentence=_UNVERIFIED)
+        return Gate(title="Your sign-in names no verified address", sentence=_UNVERIFIED, is_signed_in=True)
     issued = claims.get("iat")
     age_seconds = now.timestamp() - issued if isinstance(issued, int | float) else float("nan")
     if not -_CLOCKS_DIFFER_SECONDS <= age_seconds <= settings.session_age.total_seconds():
@@ -80,7 +81,7 @@ def admit(claims: Mapping[str, Any], settings: SignInSection, *, now: datetime) 
     role = site.current().catalog().role_of(name)
     if role is None:
         sentence = f"{name} has no role here. An admin gives one: goldcopy people add {name} --role viewer"
-        return Gate(title="You may not see this", sentence=sentence)
+        return Gate(title="You may not see this", sentence=sentence, is_signed_in=True)
     return Person(name=name, role=role)
 
 
@@ -148,4 +149,7 @@ def show_gate(gate: Gate) -> None:
     st.title("Goldcopy", anchor=False)
     st.header(gate.title, anchor=False)
     st.text(gate.sentence)
-    st.button("Sign in", on_click=st.login, type="primary", key="sign_in")
+    if gate.is_signed_in:
+        st.button("Sign out, to use another account", on_click=st.logout, key="sign_out")
+    else:
+        st.button("Sign in", on_click=st.login, type="primary", key="sign_in")

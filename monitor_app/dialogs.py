@@ -5,14 +5,16 @@ from functools import partial
 
 import streamlit as st
 
-from monitor_app import auth, clicks, data
+from monitor_app import auth, clicks, data, site
 from monitor_app.actions import backups
 from monitor_app.actions.command import LONGEST_REASON
-from monitor_app.components.text import esc
+from monitor_app.actions.prefect_runs import prefect_url
+from monitor_app.components.text import advice, esc
 from shared.catalog.app_records import ManualBackup
 from shared.catalog.records import HoldRow
 from shared.clock import utc_now
 from shared.domain.person import Person, Role
+from shared.errors import GoldcopyError
 
 _GIGABYTE = 10**9
 
@@ -21,8 +23,20 @@ def back_up_now_button(sources: tuple[str, ...]) -> None:
     """Offer to take a backup now."""
     if not sources or not auth.may(Role.OPERATOR):
         return
-    if st.button("Back up now", icon=":material/backup:", key="open-back-up-now"):
+    missing = missing_prefect()
+    if st.button(
+        "Back up now", icon=":material/backup:", key="open-back-up-now", disabled=bool(missing), help=missing or None
+    ):
         _back_up_now(sources)
+
+
+def missing_prefect() -> str:
+    """Say why nothing can be started from here; empty where a Prefect server is known."""
+    try:
+        prefect_url(site.current().config)
+    except GoldcopyError as error:
+        return f"{esc(error.message[:1].upper() + error.message[1:])}. {advice(error.hint)}"
+    return ""
 
 
 def log_backup_button() -> None:
@@ -38,7 +52,14 @@ def backup_buttons(backup_id: str, holds: tuple[HoldRow, ...]) -> None:
     user = auth.current_user()
     if not isinstance(user, Person) or not user.role.may(Role.OPERATOR):
         return
-    if st.button("Run a restore test", icon=":material/labs:", key="open-restore-test"):
+    missing = missing_prefect()
+    if st.button(
+        "Run a restore test",
+        icon=":material/labs:",
+        key="open-restore-test",
+        disabled=bool(missing),
+        help=missing or None,
+    ):
         _restore_test(backup_id)
     in_force = [hold for hold in holds if hold.released_at is None]
     if all(hold.owner != user.name for hold in in_force) and st.button("Hold", icon=":material/lock:", key="open-hold"):
