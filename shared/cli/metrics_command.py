@@ -1,5 +1,6 @@
 """goldcopy metrics: numbers for Prometheus, once or over HTTP."""
 
+from contextlib import suppress
 from importlib.metadata import version
 
 import click
@@ -23,7 +24,8 @@ def metrics(config: str | None, *, probe: bool, serve: str | None) -> int:
             click.echo(text, nl=False)
             return 0 if is_readable else 3
         host, port = _address(serve)
-        with MetricsServer(host, port, lambda: _read(desk, probe=probe)) as server:
+        # A service is ended by Ctrl-C or SIGTERM; nothing is left undone then.
+        with suppress(KeyboardInterrupt), MetricsServer(host, port, lambda: _read(desk, probe=probe)) as server:
             click.echo(f"metrics at {server.url}", err=True)
             server.serve_forever()
     return 0

@@ -50,7 +50,8 @@ def channel_reason(failures: ChannelFailures) -> Reason:
         code=CHANNEL_FAILED,
         colour=Colour.YELLOW,
         sentence=f"Channel {failures.channel} has reached nobody since {since}: {failures.error}",
-        action=f"Correct channels.{failures.channel} and prove it: `goldcopy notify-test {failures.channel}`.",
+        action=f"Mend that (for the URL channels.{failures.channel}) and prove it:"
+        f" `goldcopy notify-test {failures.channel}`.",
         since=failures.since,
     )
 

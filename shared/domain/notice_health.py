@@ -219,7 +219,8 @@ def channel_failed(
         title=f"Channel {channel} FAILED: {first_words(error)}",
         at=now,
         impact=f"{count(undelivered, 'notice')} did not reach those who read it.{instead}",
-        action=f"Correct channels.{channel} in goldcopy.toml, then prove it: `goldcopy notify-test {channel}`.",
+        action=f"Mend what the error names (for the URL channels.{channel}), then prove it:"
+        f" `goldcopy notify-test {channel}`.",
         facts=(*cut_fact("Error", error), ("Failing since", f"{moment(since)}, {age(now - since)}")),
     )
 

@@ -113,7 +113,7 @@ def backup_failed(
     """
     at, source = backup.finished_at, backup.source
     again = f" The schedule's next is {moment(next_try_at)}." if next_try_at else ""
-    hint = f"{backup.hint} " if backup.hint else ""
+    see = f"{backup.hint} When that is mended," if backup.hint else f"`goldcopy check {source}` names what is wrong,"
     return Notice(
         key=f"backup-failed:{backup.id}",
         event=NoticeEvent.BACKUP_FAILED,
@@ -122,7 +122,7 @@ def backup_failed(
         title=f"Backup of {source} FAILED: {first_words(backup.error_message) or 'no reason was recorded'}",
         at=at,
         impact=protection.sentence(at),
-        action=f"{hint}`goldcopy check {source}` names what is wrong, `goldcopy backup {source}` tries again.{again}",
+        action=f"{see} `goldcopy backup {source}` tries again.{again}",
         facts=(
             *cut_fact("Error", backup.error_message),
             ("Failed at", f"{moment(at)}, after {duration(backup.duration_seconds)}"),

@@ -54,8 +54,8 @@ _CASES = (
         r"password authentication failed|wrong password|SCRAM exchange|SASL authentication failed|bad_password",
         SourceRefused,
         "the server refused the password",
-        "Check role and password; after a password reset a pooler may take minutes to know the new one, "
-        "and repeated failures can get this address banned, so do not try again at once.",
+        "Mend the password (and check the role) first: repeated failures can get this address banned. "
+        "After a password reset a pooler may take minutes to know the new one.",
     ),
     _case(
         r'role "[^"]*" does not exist|tenant or user not found|ENOTFOUND|no such user',

@@ -18,6 +18,7 @@ from shared.postgres.preflight_rules import judge_access, record_exclusions, rem
 from shared.postgres.snapshot import set_role
 
 TRANSACTION_POOLER_PORT = "6543"
+_ANOTHER_PORT = " A plain server there: give it another port."
 """Where Supabase's pooler, and by custom many others, serve transaction mode."""
 
 _LOSSY = ("zero_damaged_pages", "ignore_checksum_failure")
@@ -89,10 +90,10 @@ def check_source(
         SourceRefused: The server does not let this role in, or not become the dump role.
     """
     if TRANSACTION_POOLER_PORT in (address.parameters.get("port") or "").split(","):
-        return Preflight(findings=(_pooler_finding("port 6543 is a pooler in transaction mode"),))
+        return Preflight(findings=(_pooler_finding(source.name, ", which port 6543 is for", _ANOTHER_PORT),))
     with address.connect(read_only=True) as connection:
         if reason := find_transaction_pooling(connection, address):
-            return Preflight(findings=(_pooler_finding(reason),))
+            return Preflight(findings=(_pooler_finding(source.name, f": {reason}"),))
         set_role(connection, source.dump.role)
         lossy = find_lossy_settings(connection)
         access = read_access(connection)
@@ -164,11 +165,11 @@ def _probe(connection: Connection) -> tuple[Any, Any]:
     return (row[0], row[1]) if row else (None, None)
 
 
-def _pooler_finding(reason: str) -> Finding:
+def _pooler_finding(source: str, reason: str, more: str = "") -> Finding:
     return Finding(
         check="pooler",
         severity=Severity.ERROR,
-        object="connection",
-        message=f"the connection goes through a pooler in transaction mode: {reason}",
-        hint="Use the direct connection, or the pooler in session mode (port 5432 at Supabase).",
+        object=source,
+        message=f"the connection of {source} goes through a pooler in transaction mode{reason}",
+        hint=f"Use the direct connection, or the pooler in session mode (port 5432 at Supabase).{more}",
     )

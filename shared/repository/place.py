@@ -22,7 +22,8 @@ def read_description(store: ObjectStore) -> bytes:
             ) from None
         raise StoreRefused(
             f"there is no repository at {store.url}",
-            hint="Check the address and that the disk is mounted; `goldcopy init` makes a new repository.",
+            hint="Is the disk mounted, and repository.url right? Make no new one in place of one that is missing; "
+            "where none ever was, the first `goldcopy backup` makes it.",
         ) from None
 
 

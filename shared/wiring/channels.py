@@ -36,7 +36,7 @@ def check_channels(config: Config, ask: Ask) -> Iterator[Finding]:
     if not any(section.enabled for section in config.file.channels.values()):
         yield _finding(
             "channels",
-            "none is configured: nobody hears of a failed backup",
+            "no [channels.NAME] is configured: nobody hears of a failed backup",
             "Add [channels.NAME] with its url (docs/notices.md) and prove it with `goldcopy notify-test`.",
         )
 

@@ -55,9 +55,13 @@ class _Report:
             self.not_measured.append(NotMeasured(check=check, object=subject, reason=str(error)))
         except GoldcopyError as error:
             self.is_misconfigured |= isinstance(error, UsageProblem)
-            self.findings.append(
-                Finding(check=check, severity=Severity.ERROR, object=subject, message=error.message, hint=error.hint)
-            )
+            # What keeps several questions from an answer, such as a repository that is gone, is said once.
+            if all(finding.message != error.message for finding in self.findings):
+                self.findings.append(
+                    Finding(
+                        check=check, severity=Severity.ERROR, object=subject, message=error.message, hint=error.hint
+                    )
+                )
         else:
             return True
         return False
@@ -96,7 +100,7 @@ def check_everything(parts: Parts, sources: Sequence[str], now: datetime, on_pro
         report.findings.append(
             Finding(
                 check="sources",
-                severity=Severity.WARNING,
+                severity=Severity.ERROR,
                 object=str(parts.config.path),
                 message="no source is configured: nothing is protected",
                 hint="Add [sources.NAME] with its url.",

@@ -225,7 +225,7 @@ class TestCheck:
         path = tmp_path / "goldcopy.toml"
         write_configuration(path)
         _, _, [warning] = findings(path)
-        assert warning.message == "none is configured: nobody hears of a failed backup"
+        assert warning.message == "no [channels.NAME] is configured: nobody hears of a failed backup"
 
 
 class TestConfiguration:

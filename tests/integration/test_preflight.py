@@ -226,7 +226,9 @@ def test_pooler_port_is_refused_without_a_connection() -> None:
     nowhere = DatabaseAddress({"host": "203.0.113.1", "port": "6543", "dbname": "postgres", "user": "postgres.abc"})
     (finding,) = _check(nowhere).findings
     assert (finding.check, finding.severity) == ("pooler", Severity.ERROR)
+    assert finding.message == "the connection of app goes through a pooler in transaction mode, which port 6543 is for"
     assert "5432" in finding.hint
+    assert "another port" in finding.hint
 
 
 def test_transaction_pooler_on_any_port_is_refused(postgres_server: PostgresServer, database: DatabaseAddress) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -233,6 +235,15 @@ def test_the_endpoint_says_503_when_nothing_is_known() -> None:
     with serving(fail) as url:
         answer = httpx.get(url)
         assert (answer.status_code, answer.text) == (503, "# the catalog is away\n")
+
+
+def test_the_endpoint_ends_quietly_when_it_is_told_to(config: Path) -> None:
+    command = [sys.executable, "-m", "shared.cli.main", "--config", str(config), "metrics", "--serve", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert process.stderr.readline().startswith("metrics at http://127.0.0.1:")
+        process.terminate()
+        assert (process.wait(30), process.stderr.read()) == (0, "")
 
 
 def test_a_port_that_is_taken_is_a_sentence() -> None:
