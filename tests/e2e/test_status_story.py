@@ -41,3 +41,16 @@ def test_a_source_becomes_green_by_being_proven(make_site: MakeSite, database: D
     # What the watch has found out is remembered: nobody needs to ask again.
     assert site.goldcopy("watch").exit_code in {0, 1}
     assert story_of(site.goldcopy("status", "--json")) == (1, "red", {"repository-unreachable"})
+
+
+def test_a_lost_catalog_is_no_repository_without_backups(make_site: MakeSite, database: DatabaseAddress) -> None:
+    site = make_site(app=database)
+    assert site.goldcopy("backup", "app").exit_code == 0
+    for file in (site.folder / ".goldcopy").glob("catalog.db*"):
+        file.unlink()
+    assert "the catalog was lost or replaced" in site.goldcopy("watch").stdout
+    assert story_of(site.goldcopy("status", "--probe", "--json")) == (1, "red", {"catalog-lost"})
+    [source] = site.goldcopy("status", "--json").document["sources"]  # nobody looked
+    assert "`goldcopy rebuild-catalog`" in source["reasons"][0]["action"]
+    assert site.goldcopy("rebuild-catalog").exit_code == 0
+    assert story_of(site.goldcopy("status", "--probe", "--json")) == (0, "yellow", {"never-proven"})
