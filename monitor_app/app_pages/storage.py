@@ -8,10 +8,11 @@ from monitor_app.components.charts import show
 from monitor_app.components.storage_chart import volume_figure
 from monitor_app.components.text import esc
 from monitor_app.components.theme import palette
-from shared.domain.what_if import format_keep_rule
+from shared.domain.what_if import format_keep_rule, parse_keep_rule
 from shared.operations.storage import StorageView
 
 EVERY = "all"
+PRICES_EXAMPLE = '[prices]\ncurrency = "EUR"\nstorage_per_gb_month = 0.006\negress_per_gb = 0.01'
 
 
 def main() -> None:
@@ -53,7 +54,7 @@ def show_parts(view: StorageView) -> None:
         tables.rows(storage_view.kind_rows(view), alt="Stored bytes by what needs them")
         return
     finding.section("The largest sources", "Sources never share objects, so their sizes add up to the whole.")
-    columns = storage_view.source_columns()
+    columns = storage_view.source_columns(view)
     tables.rows(storage_view.source_rows(view), alt="Sources by stored bytes", columns=columns, tallest=12)
 
 
@@ -61,7 +62,8 @@ def show_bill(view: StorageView) -> None:
     """Show a month's bill, or how to get one."""
     if view.cost.total is None:
         finding.section("What it costs is not known")
-        finding.nothing_here("No price is configured", "Write into goldcopy.toml what your store charges:", "[prices]")
+        finding.nothing_here("No price is configured", "Write into goldcopy.toml what your store charges, such as:")
+        st.code(PRICES_EXAMPLE, language="toml")
         return
     finding.section(
         "A month of 30 days", "At the configured prices; listings, deletions and real restores are left out."
@@ -82,8 +84,17 @@ def show_what_if(source: str) -> None:
     if not changed:
         st.caption(esc("Change a rule and compare: 14d, or age=14d,weekly=4,monthly=12."))
         return
+    for kind, text in given.items():
+        try:
+            parse_keep_rule(text)
+        except ValueError as error:
+            hint = "Write 14d to keep by age, or age=14d,weekly=4,monthly=12."
+            st.error(esc(hint), title=esc(f"{text!r} is not a rule for {kind} backups: {error}"))
+            return
     found = data.comparison(source, changed)
     st.markdown(f"**{esc(storage_view.comparison_sentence(found))}**")
+    if reason := storage_view.damage_sentence(found):
+        st.warning(esc(reason))
     tables.rows(storage_view.comparison_rows(found), alt="Both policies side by side")
     if expiring := storage_view.expiry_rows(found):
         tables.rows(expiring, alt="What the next cleanup would expire", tallest=8)

@@ -1,15 +1,17 @@
 """What was stored, what will be, and where the limit lies."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 import plotly.graph_objects as go
 
 from monitor_app.components.charts import base, limit_line, line
+from monitor_app.components.text import scale_of
 from monitor_app.components.theme import Palette
 from shared.domain.forecast import DayVolume, ForecastPoint
 
-_GIGABYTE, _MEGABYTE = 1e9, 1e6
+_FEW_DAYS = 7
+_A_DAY = timedelta(days=1)
 
 
 def volume_figure(
@@ -17,7 +19,8 @@ def volume_figure(
 ) -> go.Figure:
     """Draw the past as a line, the forecast as a dashed one with its interval, and the limit where one is near."""
     largest = max([item.stored_bytes for item in history] + [item.high_bytes for item in points], default=0)
-    scale, unit = (_GIGABYTE, " GB") if largest >= _GIGABYTE else (_MEGABYTE, " MB")
+    scale, unit = scale_of(largest)
+    unit = f" {unit}"
     figure = base(colours, height=320, unit=unit)
     last = history[-1] if history else None
     if points and last:
@@ -43,7 +46,13 @@ def volume_figure(
             line={"color": colours.good, "width": 2, "dash": "dot"},
         )
     stored = [item.stored_bytes / scale for item in history]
-    line(figure, [_at(item.day) for item in history], stored, colour=colours.good, name="stored")
+    days_stored = [_at(item.day) for item in history]
+    line(figure, days_stored, stored, colour=colours.good, name="stored")
+    if 0 < len(days_stored) <= _FEW_DAYS:
+        figure.update_traces(mode="lines+markers", marker={"size": 8}, selector={"name": "stored"})
+        # Without this, one day would be drawn as a moment, with ticks of milliseconds.
+        figure.update_xaxes(range=[days_stored[0] - _A_DAY, days_stored[-1] + _A_DAY] if not points else None)
+        figure.update_xaxes(dtick=24 * 3_600_000, tickformat="%b %-d")
     # A limit far above everything would press the data flat.
     if limit_bytes is not None and limit_bytes <= 3 * largest:
         limit_line(figure, limit_bytes / scale, "limit", colours)

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from monitor_app.components.text import count, size, span
+from monitor_app.components.text import count, duration, scale_of, size, span
 from shared.domain.cost import format_money
 from shared.domain.forecast import LimitReached
 from shared.operations.storage import PolicyComparison, StorageView
@@ -84,13 +84,14 @@ def source_rows(view: StorageView) -> list[dict[str, Any]]:
     """Return the largest sources with their share of the whole."""
     whole = view.stored_bytes or 1
     largest = list(view.by_source.items())[:MOST_SOURCES]
-    return [{"Source": name, "Stored MB": value / 1e6, "Share": 100 * value / whole} for name, value in largest]
+    scale, unit = scale_of(max((value for _, value in largest), default=0))
+    return [{"Source": name, f"Stored {unit}": value / scale, "Share": 100 * value / whole} for name, value in largest]
 
 
-def source_columns() -> dict[str, Any]:
+def source_columns(view: StorageView) -> dict[str, Any]:
     """Return how these rows are shown."""
     return {
-        "Stored MB": st.column_config.NumberColumn(format="%.1f"),
+        f"Stored {scale_of(max(view.by_source.values(), default=0))[1]}": st.column_config.NumberColumn(format="%.3g"),
         "Share": st.column_config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100),
     }
 
@@ -109,8 +110,22 @@ def comparison_sentence(found: PolicyComparison) -> str:
     going = {item.backup_id for item in now.expires}
     extra = sum(item.backup_id not in going for item in other.expires)
     points = other.restore_points - now.restore_points
-    change = f"{count(abs(points), 'restore point')} {'more' if points >= 0 else 'fewer'} in the long run"
+    change = f"{count(abs(points), 'restore point')} {'more' if points > 0 else 'fewer'} in the long run"
+    if not points:
+        change = "As many restore points in the long run"
+    if not extra:
+        return f"{change}; the next cleanup would expire no other backup than today"
     return f"{change}; the next cleanup would expire {extra} more and free {size(max(found.what_if.freed_bytes, 0))}"
+
+
+def damage_sentence(found: PolicyComparison) -> str:
+    """Say why damage would not be noticed in time, and whether today's policy fails alike; empty where it would be."""
+    other = found.other_detection
+    if other.is_met:
+        return ""
+    today = "" if found.detection.is_met else ", and so it is today"
+    unseen, kept = duration(other.unseen.total_seconds()), duration(other.retention.total_seconds())
+    return f"Damage could stay unseen for {unseen}, and copies would be kept for {kept}{today}: keep them longer."
 
 
 def comparison_rows(found: PolicyComparison) -> list[dict[str, str]]:

@@ -98,6 +98,12 @@ def size(size_bytes: int | None) -> str:
     return "–" if size_bytes is None else format_bytes(size_bytes)
 
 
+def scale_of(largest_bytes: float) -> tuple[float, str]:
+    """Return how many bytes one unit has, and its name, for values of which this is the largest."""
+    units = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+    return next((item for item in units if largest_bytes >= item[0]), (1.0, "B"))
+
+
 def duration(seconds: float | None) -> str:
     """Print how long something took, or a dash."""
     return "–" if seconds is None else format_duration(seconds)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import click
 
 from shared.cli.output import emit, json_option, printable, table
+from shared.domain.cost import format_money
 from shared.units import format_bytes, format_duration
 from shared.wiring import open_workspace
 
@@ -77,23 +79,28 @@ def _sizes(title: str, sizes: dict[str, int]) -> Iterator[str]:
 def _bill(document: dict[str, Any]) -> Iterator[str]:
     amounts = {name: amount for name, amount in document["cost"].items() if amount is not None}
     if not amounts:
-        yield "no price is configured, so nothing is said about money (see [prices])"
+        yield "no price is configured, so nothing is said about money; write into goldcopy.toml, for example:"
+        yield from ("  [prices]", '  currency = "EUR"', "  storage_per_gb_month = 0.006")
         return
     missing = [name for name in document["cost"] if name not in amounts]
-    parts = ", ".join(f"{name} {amount}" for name, amount in amounts.items())
-    yield f"a month, in {document['currency']}: {parts}" + (f"; no price for {', '.join(missing)}" if missing else "")
+    currency = document["currency"]
+    parts = ", ".join(f"{name} {format_money(Decimal(amount), currency)}" for name, amount in amounts.items())
+    yield f"a month: {parts}" + (f"; no price for {', '.join(missing)}" if missing else "")
 
 
 @click.command("what-if")
 @click.argument("source")
-@click.option("--keep", multiple=True, required=True, help="KIND=RULE: daily=14d, weekly=age=28d,monthly=12, ...")
+@click.option("--keep", multiple=True, help="KIND=RULE: daily=14d, weekly=age=28d,monthly=12, ...; none: as it is.")
 @json_option
 @click.pass_obj
 def what_if(config: str | None, source: str, keep: tuple[str, ...], *, as_json: bool) -> int:
-    """Say what another retention of SOURCE would keep, free and cost, before anybody changes it."""
+    """Say what another retention of SOURCE would keep, free and cost, before anybody changes it.
+
+    Without --keep, say what today's retention keeps.
+    """
     with open_workspace(config) as workspace:
         document = workspace.what_if(source, keep).document()
-    emit(document, _what_if_lines(document), as_json=as_json)
+    emit(document, _what_if_lines(document) if keep else _today_lines(document), as_json=as_json)
     return 0 if document["other"]["is_damage_noticed_in_time"] else 1
 
 
@@ -110,9 +117,25 @@ def _what_if_lines(document: dict[str, Any]) -> Iterator[str]:
     yield from (f"  {item['backup_id']}  {printable(item['reason'])}" for item in extra[:_EXPIRIES_SHOWN])
     if len(extra) > _EXPIRIES_SHOWN:
         yield f"  and {len(extra) - _EXPIRIES_SHOWN} more; --json lists them all"
-    if not other["is_damage_noticed_in_time"]:
-        unseen, kept = format_duration(other["unseen_seconds"]), format_duration(other["retention_seconds"])
-        yield f"✕ damage could stay unseen for {unseen}, and copies would be kept for {kept}: keep them longer"
+    yield from _damage(other, now)
+
+
+def _today_lines(document: dict[str, Any]) -> Iterator[str]:
+    now = document["current"]
+    rows = [(name, today) for name, today, _ in _compared(now, now, document["currency"] or "")]
+    yield from table(["", "now"], rows)
+    yield "In the long run: had it always been in force. Compare with another: --keep daily=14d"
+    yield from _damage(now, None)
+
+
+def _damage(outcome: dict[str, Any], today: dict[str, Any] | None) -> Iterator[str]:
+    """Say why damage would not be noticed in time; `today` is what is configured, where that is something else."""
+    if outcome["is_damage_noticed_in_time"]:
+        return
+    unseen, kept = format_duration(outcome["unseen_seconds"]), format_duration(outcome["retention_seconds"])
+    yield f"✕ damage could stay unseen for {unseen}, and copies would be kept for {kept}: keep them longer"
+    if today is not None and not today["is_damage_noticed_in_time"]:
+        yield f"  today's policy fails alike: it keeps them for {format_duration(today['retention_seconds'])}"
 
 
 def _compared(now: dict[str, Any], other: dict[str, Any], currency: str) -> Iterator[tuple[str, str, str]]:
@@ -126,7 +149,8 @@ def _compared(now: dict[str, Any], other: dict[str, Any], currency: str) -> Iter
     yield "bytes, estimated", format_bytes(now["long_run_bytes"]), format_bytes(other["long_run_bytes"])
     if now["long_run_cost_per_month"] is not None:
         cost_now, cost_then = now["long_run_cost_per_month"], other["long_run_cost_per_month"]
-        yield f"storage a month, {currency}", cost_now, cost_then
+        before, after = (format_money(Decimal(amount), currency) for amount in (cost_now, cost_then))
+        yield "storage a month", before, after
 
 
 def _freed(freed_bytes: int) -> str:

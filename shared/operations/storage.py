@@ -234,8 +234,8 @@ def _month_use(catalog: Catalog, history: tuple[DayVolume, ...], now: datetime, 
 
 
 def _money(amount: Decimal | None) -> str | None:
-    """Print an amount exactly; as a number it would be rounded by whoever reads it."""
-    return None if amount is None else str(amount.quantize(Decimal("0.0001")))
+    """Return an amount as JSON holds it; ten places, so that a little is not nothing."""
+    return None if amount is None else f"{amount:.10f}".rstrip("0").rstrip(".")
 
 
 def _month(day: date | None) -> str | None:

@@ -22,7 +22,8 @@ def csv_files(content: Content) -> Iterator[tuple[str, bytes]]:
 def _table(table: Table) -> bytes:
     titles = tuple(column.title for column in table.columns)
     rows = [tuple(_value(cell) for cell in row) for row in table.rows]
-    return printed([_unique(titles), *rows])
+    units = [f"_{column.unit}" if column.unit else "" for column in table.columns]
+    return printed([[f"{title}{unit}" for title, unit in zip(_unique(titles), units, strict=True)], *rows])
 
 
 def _unique(titles: tuple[str, ...]) -> tuple[str, ...]:

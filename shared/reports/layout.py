@@ -21,11 +21,12 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One column; `weight` is its share of the width, numbers stand at the right."""
+    """One column; `weight` is its share of the width, numbers stand at the right; `unit` is that of the CSV."""
 
     title: str
     weight: float = 1.0
     is_number: bool = False
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

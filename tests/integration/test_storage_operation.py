@@ -114,7 +114,7 @@ def test_what_if_frees_only_what_no_other_backup_names(catalog: Catalog) -> None
     found = compare_retention(catalog, APP, changes, PRICES, NOW)
     assert len(found.what_if.other.expires) == 3
     assert (found.what_if.stored_bytes, found.what_if.freed_bytes) == (500, 300)
-    assert found.document()["other"]["long_run_cost_per_month"] == "0.0000"
+    assert found.document()["other"]["long_run_cost_per_month"] == "0.000000002"
 
 
 def test_what_if_says_whether_damage_would_still_be_noticed_in_time(catalog: Catalog) -> None:
