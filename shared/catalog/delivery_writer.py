@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from shared.catalog.connection import Database
 from shared.catalog.statements import cut, upsert
 from shared.catalog.watch_conversion import delivery_record, delivery_values
 from shared.catalog.watch_models import DELIVERY, DELIVERY_ATTEMPT, NOTICE
 from shared.catalog.watch_records import DeliveryRow, OutboxState
-from shared.domain.notice import NoticeSeverity
+from shared.domain.notice import Notice, NoticeSeverity, read_notice
 
 # Longer than a sender can take; whoever holds a lease for longer is dead.
 LEASE = timedelta(minutes=3)
-# Nothing waits longer, neither between two attempts nor for the end of quiet hours.
+# Nothing waits longer: for the end of quiet hours, and between two attempts.
 LONGEST_WAIT = timedelta(days=1)
+LONGEST_BETWEEN_ATTEMPTS = timedelta(hours=1)
 
 
 class DeliveryWriter:
@@ -92,27 +93,45 @@ class DeliveryWriter:
         with self._database.writing() as connection:
             _insert_attempt(connection, key, channel, outcome, error, at, seconds)
 
-    def reroute(self, keys: Sequence[str], channels: Sequence[str], severity: NoticeSeverity, now: datetime) -> int:
-        """Send notices that a channel refused to others as well, those of one severity that nobody got yet.
+    def unheard(
+        self, severity: NoticeSeverity, *, since: datetime
+    ) -> tuple[tuple[Notice, tuple[DeliveryRow, ...]], ...]:
+        """Return notices of a severity that no channel has taken, oldest first, each with its ways so far.
+
+        Args:
+            severity: Which ones.
+            since: Only those that were made at this instant or later.
+        """
+        taken = select(DELIVERY.c.notice_key).where(DELIVERY.c.state == OutboxState.DELIVERED.value)
+        wanted = (
+            NOTICE.c.severity == severity.value,
+            NOTICE.c.created_at >= since,
+            NOTICE.c.grouped_into == "",
+            NOTICE.c.key.not_in(taken),
+        )
+        query = select(NOTICE.c.key, NOTICE.c.document).where(*wanted).order_by(NOTICE.c.created_at, NOTICE.c.key)
+        rows = select(DELIVERY, NOTICE.c.document).join(NOTICE, NOTICE.c.key == DELIVERY.c.notice_key).where(*wanted)
+        ways: dict[str, list[DeliveryRow]] = {}
+        with self._database.reading() as connection:
+            notices = [read_notice(document) for _key, document in connection.execute(query)]
+            for row in connection.execute(rows.order_by(DELIVERY.c.id)).mappings():
+                ways.setdefault(row["notice_key"], []).append(delivery_record(row))
+        return tuple((notice, tuple(ways.get(notice.key, ()))) for notice in notices)
+
+    def add_ways(self, ways: Sequence[tuple[str, str]], now: datetime) -> int:
+        """Send notices to channels as well that they were not meant for.
+
+        Args:
+            ways: Keys of notices, each with the name of a channel; one that is known already stays as it is.
+            now: Aware instant.
 
         Returns:
-            How many new ways there are.
+            How many there are.
         """
-        taken = select(DELIVERY.c.notice_key).where(
-            DELIVERY.c.notice_key.in_(list(keys)), DELIVERY.c.state != OutboxState.FAILED.value
-        )
-        lost = select(NOTICE.c.key).where(
-            NOTICE.c.key.in_(list(keys)), NOTICE.c.severity == severity.value, NOTICE.c.key.not_in(taken)
-        )
         with self._database.writing() as connection:
-            found = connection.execute(lost).scalars().all()
-            known = select(DELIVERY.c.notice_key, DELIVERY.c.channel).where(DELIVERY.c.notice_key.in_(found))
-            tried = {tuple(row) for row in connection.execute(known)}
-            ways = [(key, channel) for key in found for channel in channels if (key, channel) not in tried]
             for key, channel in ways:
-                upsert(
-                    connection, DELIVERY, delivery_values(key, channel, now), keys=("notice_key", "channel"), update={}
-                )
+                values = delivery_values(key, channel, now)
+                upsert(connection, DELIVERY, values, keys=("notice_key", "channel"), update={})
         return len(ways)
 
     def drop_deliveries(self, channel: str, reason: str, now: datetime) -> int:
@@ -128,7 +147,11 @@ def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
     next_at, lease = DELIVERY.c.next_attempt_at, DELIVERY.c.lease_until
     return (
         DELIVERY.c.state == OutboxState.PENDING.value,
-        or_(next_at <= now, next_at > now + LONGEST_WAIT),
+        or_(
+            next_at <= now,
+            next_at > now + LONGEST_WAIT,
+            and_(DELIVERY.c.attempts > 0, next_at > now + LONGEST_BETWEEN_ATTEMPTS),
+        ),
         or_(lease.is_(None), lease <= now, lease > now + LEASE),
     )
 

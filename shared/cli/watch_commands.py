@@ -21,25 +21,29 @@ def watch(config: str | None, *, as_json: bool) -> int:
     with open_workspace(config) as workspace:
         document = workspace.watch(workspace.firing_reasons()).document()
     emit(document, _watch_lines(document), as_json=as_json)
-    return 1 if document["own_reasons"] or any(item["state"] == "failed" for item in document["deliveries"]) else 0
+    is_failed = any(item["state"] == "failed" for item in document["deliveries"])
+    return 1 if document["own_reasons"] or document["unheard"] or is_failed else 0
 
 
 def _watch_lines(document: dict[str, Any]) -> list[str]:
     counts = document["sources"]
     shown = ", ".join(f"{number} {colour}" for colour, number in counts.items() if number)
     lines = [counted(sum(counts.values()), "source") + (f": {shown}" if shown else "")]
-    lines += ["  no source is configured: nothing is protected"] if not any(counts.values()) else []
     lines += [f"  {printable(reason['sentence'])}" for reason in document["own_reasons"]]
     lines += [f"  run lost: {printable(run)}" for run in document["lost_runs"]]
     lines += [
         f"  {name_of(item['source'])}: {item['before'] or 'not watched'} -> {item['after'] or 'not watched'}"
         for item in document["transitions"]
     ]
-    lines += [f"  told: {printable(item['title'])}" for item in document["notices"]]
-    return lines + [
+    lines += [
+        f"  {'nobody gets this' if item['key'] in document['unwanted'] else 'told'}: {printable(item['title'])}"
+        for item in document["notices"]
+    ]
+    lines += [
         f"  {item['channel']}: {item['state']}{': ' + printable(item['error']) if item['error'] else ''}"
         for item in document["deliveries"]
     ]
+    return lines + [f"  NOBODY HAS HEARD: {printable(item['title'])}" for item in document["unheard"]]
 
 
 @click.command()

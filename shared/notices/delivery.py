@@ -11,7 +11,7 @@ from shared.domain.channel import Channel, DeliveryResult, DeliveryState
 from shared.domain.notice import Notice
 from shared.notices.address import AddressInvalid, open_service
 from shared.notices.apprise_log import Heard, listen
-from shared.notices.failures import delivered, failed, of_exception, of_status, retry
+from shared.notices.failures import delivered, failed, of_exception, of_status, retry, unusable
 from shared.notices.plain import short_text, without_calls
 from shared.notices.secrecy import covered, hiding
 from shared.notices.services import Outspoken
@@ -40,7 +40,7 @@ def deliver(channel: Channel, notice: Notice, *, timeout_seconds: float = DEFAUL
         timeout_seconds: The longest it may take, all in all.
     """
     if channel.problem:
-        return failed(channel.problem)
+        return unusable(channel.problem)
     ended: list[DeliveryResult] = []
     sender = Thread(target=lambda: ended.append(_attempt(channel, notice, timeout_seconds)), daemon=True)
     sender.start()
@@ -61,7 +61,7 @@ def _try(channel: Channel, notice: Notice, timeout_seconds: float) -> DeliveryRe
         try:
             service = open_service(channel.url, timeout_seconds)
         except AddressInvalid as error:
-            return failed(f"channels.{channel.name}.url: {error}")
+            return unusable(f"channels.{channel.name}.url: {error}")
         try:
             return _send(service, notice, heard)
         except Exception as error:  # noqa: BLE001 - a hundred services of others: none of them may end a watch

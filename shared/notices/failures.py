@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -14,10 +15,10 @@ from smtplib import (
 )
 from socket import gaierror
 
-from requests.exceptions import InvalidHeader, InvalidURL, MissingSchema
+from requests.exceptions import InvalidHeader, InvalidURL, MissingSchema, ReadTimeout
 from requests.exceptions import Timeout as RequestsTimeout
 
-from shared.domain.channel import DeliveryResult, DeliveryState
+from shared.domain.channel import Arrival, DeliveryResult, DeliveryState
 from shared.notices.secrecy import outside_words
 
 LONGEST_WAIT_SECONDS = 86400.0
@@ -46,6 +47,11 @@ def retry(error: str, after_seconds: float | None = None) -> DeliveryResult:
 def failed(error: str) -> DeliveryResult:
     """It cannot arrive until a person mends something."""
     return DeliveryResult(state=DeliveryState.FAILED, error=error)
+
+
+def unusable(error: str) -> DeliveryResult:
+    """This process cannot use the channel at all."""
+    return DeliveryResult(state=DeliveryState.FAILED, error=error, arrival=Arrival.UNSENT)
 
 
 def of_status(receiver: str, status: int, said: str = "", after_seconds: float | None = None) -> DeliveryResult:
@@ -81,6 +87,9 @@ def of_exception(receiver: str, error: BaseException) -> DeliveryResult:
             return _of_smtp(receiver, found)
         if isinstance(found, InvalidURL | MissingSchema | InvalidHeader):
             return failed(f"{receiver}: the URL cannot be used")
+    if any(isinstance(found, ReadTimeout) for found in chain):
+        perhaps = retry(f"{receiver} did not answer in time; it may have arrived")
+        return replace(perhaps, arrival=Arrival.PERHAPS)
     return retry(_network_words(receiver, chain))
 
 
@@ -152,7 +161,8 @@ def of_refused_recipients(receiver: str, recipients: dict[str, tuple[int, bytes]
     )
     others = f", {taken} other{'s' if taken > 1 else ''} got it" if taken else ""
     words = f"{receiver} refused {outside_words(listed, 2 * _ANSWER_CHARACTERS)}{others}"
-    return retry(words) if all(400 <= code < 500 for code, _ in recipients.values()) else failed(words)
+    result = retry(words) if all(400 <= code < 500 for code, _ in recipients.values()) else failed(words)
+    return replace(result, arrival=Arrival.PARTLY) if taken else result
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -5,6 +5,7 @@ itself and what becomes of the answer. Apprise's own layout would turn `@everyon
 to everyone, and its answer is yes or no.
 """
 
+from dataclasses import replace
 from typing import Any, cast
 
 import requests
@@ -12,7 +13,7 @@ from apprise.plugins.custom_json import NotifyJSON
 from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.slack import NotifySlack, SlackMode
 
-from shared.domain.channel import DeliveryResult, DeliveryState
+from shared.domain.channel import Arrival, DeliveryResult, DeliveryState
 from shared.domain.notice import Notice, NoticeSeverity
 from shared.notices.discord_message import discord_message
 from shared.notices.failures import delivered, failed, of_exception, of_status, retry
@@ -40,6 +41,9 @@ class Outspoken:
         """Take note of how it ended for one target, and say whether that was well."""
         results = [result] if self.result is None else [self.result, result]
         self.result = min(results, key=lambda one: _WORST_FIRST.index(one.state))
+        is_mixed = len({one.state is DeliveryState.DELIVERED for one in results}) > 1
+        if is_mixed or any(one.arrival is Arrival.PARTLY for one in results):
+            self.result = replace(self.result, arrival=Arrival.PARTLY)
         return result.state is DeliveryState.DELIVERED
 
 

@@ -13,7 +13,7 @@ from threading import Thread
 from shared.catalog.engine import Catalog
 from shared.catalog.watch_records import DeliveryRow, OutboxState
 from shared.clock import monotonic_seconds
-from shared.domain.channel import Channel, DeliveryResult, DeliveryState
+from shared.domain.channel import Arrival, Channel, DeliveryResult, DeliveryState
 from shared.domain.notice import Notice, NoticeSeverity
 from shared.errors import CatalogProblem
 
@@ -22,7 +22,13 @@ Send = Callable[[Channel, Notice], DeliveryResult]
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 10, 20, 30, 60))
 """Between the first attempts; the last one between all others."""
 
+UNSURE_WAITS = tuple(timedelta(minutes=minutes) for minutes in (10, 30, 60))
+"""After attempts that may have arrived: each one more may be a copy, so there are no others."""
+
 GIVE_UP_AFTER = timedelta(hours=24)
+OTHER_WAYS_AFTER = timedelta(hours=1)
+"""So long a critical notice waits for its own channels before it goes to all the others."""
+
 BUDGET_SECONDS = 60.0
 """No attempt begins later than this after the first."""
 
@@ -75,6 +81,7 @@ def deliver_outbox(post: Post, *, budget_seconds: float = BUDGET_SECONDS) -> tup
     """
     deadline = monotonic_seconds() + budget_seconds
     sent: list[Sent] = []
+    _take_other_ways(post, sent)  # what an earlier look left behind
     for _round in range(2):  # the second one for critical notices that had to take another way
         due = _by_channel(post)
         senders = [Thread(target=_send_all, args=(post, *item, deadline, sent), daemon=True) for item in due]
@@ -107,7 +114,9 @@ def _send_all(post: Post, channel: Channel, rows: Sequence[DeliveryRow], deadlin
                 continue  # somebody else is sending it
             result = _send_one(post, channel, row)
             sent.append(Sent(notice_key=row.notice_key, channel=channel.name, result=result))
-            if result.state is DeliveryState.RETRY:
+            if result.arrival is Arrival.UNSENT or (
+                result.state is DeliveryState.RETRY and result.arrival is not Arrival.PARTLY
+            ):
                 return
     except CatalogProblem:
         # What was sent and not recorded is sent again once the lease is over.
@@ -132,23 +141,52 @@ def _send_one(post: Post, channel: Channel, row: DeliveryRow) -> DeliveryResult:
 
 def _verdict(row: DeliveryRow, result: DeliveryResult, at: datetime) -> tuple[OutboxState, datetime | None]:
     """Decide how a delivery goes on after an attempt."""
-    if result.state is DeliveryState.DELIVERED:
+    if result.state is DeliveryState.DELIVERED or result.arrival is Arrival.PARTLY:
         return OutboxState.DELIVERED, None
-    if result.state is DeliveryState.FAILED or at - row.created_at >= GIVE_UP_AFTER:
+    is_final = result.state is DeliveryState.FAILED and result.arrival is not Arrival.UNSENT
+    is_repeated = row.attempts >= len(UNSURE_WAITS) and row.error == result.error
+    if is_final or at - row.created_at >= GIVE_UP_AFTER or (result.arrival is Arrival.PERHAPS and is_repeated):
         return OutboxState.FAILED, None
-    wait = WAITS[min(row.attempts, len(WAITS) - 1)]
+    if result.arrival is Arrival.UNSENT:
+        return OutboxState.PENDING, at + WAITS[0]
+    waits = UNSURE_WAITS if result.arrival is Arrival.PERHAPS else WAITS
+    wait = waits[min(row.attempts, len(waits) - 1)]
     asked = timedelta(seconds=min(result.retry_after_seconds or 0.0, WAITS[-1].total_seconds()))
     return OutboxState.PENDING, at + max(wait, asked)
 
 
-def _take_other_ways(post: Post, sent: Sequence[Sent]) -> bool:
-    """Send critical notices that a channel refused for good to all the others; say whether there is anything to do."""
-    lost = {item.notice_key for item in sent if item.result.state is DeliveryState.FAILED}
-    working = [name for name in post.channels if name not in {item.channel for item in sent if _is_failed(item)}]
-    if not lost or not working:
+def needs_other_ways(rows: Sequence[DeliveryRow], now: datetime) -> bool:
+    """Say whether a critical notice that nobody got should go to all the other channels.
+
+    Args:
+        rows: All its ways so far.
+        now: Aware instant.
+
+    Returns:
+        False while one of them is still to be tried, or being tried, for the first time.
+    """
+
+    def is_young(row: DeliveryRow) -> bool:
+        return now - OTHER_WAYS_AFTER < row.created_at <= now
+
+    pending = [row for row in rows if row.state is OutboxState.PENDING]
+    if any(is_young(row) and (row.attempts == 0 or row.lease_holder) for row in pending):
         return False
-    return post.catalog.reroute(sorted(lost), working, NoticeSeverity.CRITICAL, post.now()) > 0
+    return len(pending) < len(rows) or any(row.attempts and not is_young(row) for row in pending)
 
 
-def _is_failed(item: Sent) -> bool:
-    return item.result.state is DeliveryState.FAILED
+def _take_other_ways(post: Post, sent: Sequence[Sent]) -> bool:
+    """Send critical notices that nobody got to all the other channels; say whether there is anything to do.
+
+    What was recorded decides, not what this look did: so the next one makes up for one that was killed. Only that a
+    channel cannot be used from here is known here alone.
+    """
+    now = post.now()
+    unusable = {item.notice_key for item in sent if item.result.arrival is Arrival.UNSENT}
+    ways = [
+        (notice.key, channel)
+        for notice, rows in post.catalog.unheard(NoticeSeverity.CRITICAL, since=now - 2 * GIVE_UP_AFTER)
+        if rows and (notice.key in unusable or needs_other_ways(rows, now))
+        for channel in sorted(set(post.channels) - {row.channel for row in rows})
+    ]
+    return post.catalog.add_ways(ways, now) > 0

@@ -14,7 +14,7 @@ from shared.catalog.engine import Catalog
 from shared.catalog.watch_conversion import reason_documents
 from shared.catalog.watch_records import OutboxNotice, WatchRecord, WatchResult
 from shared.domain.calendar_notices import due_period, period_before
-from shared.domain.channel import Channel, DeliveryState
+from shared.domain.channel import Channel
 from shared.domain.channel_health import CHANNEL_FAILED, DEAD_MANS_SWITCH, ChannelFailures, channel_reason
 from shared.domain.cost import Prices
 from shared.domain.health import Health
@@ -34,7 +34,7 @@ from shared.domain.watch_texts import Words, event_notices, news_notices
 from shared.errors import CatalogProblem
 from shared.operations.anomalies import look_at_clock
 from shared.operations.digest import DigestFacts, digest_key, make_digest
-from shared.operations.notice_delivery import Post, Send, Sent, deliver_outbox
+from shared.operations.notice_delivery import GIVE_UP_AFTER, Post, Send, Sent, deliver_outbox
 from shared.operations.watch_events import EventReader
 from shared.units import format_instant
 
@@ -90,6 +90,8 @@ class WatchReport:
         notices: Notices that it put into the outbox.
         sent: How every attempt to deliver ended, also of notices from before.
         lost_runs: Runs whose process was gone, in words.
+        unwanted: Those of its notices that no channel gets.
+        unheard: Critical notices of the last day that no channel has taken yet.
         own_reasons: What is wrong with the watch itself.
     """
 
@@ -99,14 +101,9 @@ class WatchReport:
     notices: tuple[Notice, ...]
     sent: tuple[Sent, ...]
     lost_runs: tuple[str, ...]
+    unwanted: tuple[Notice, ...] = ()
+    unheard: tuple[Notice, ...] = ()
     own_reasons: tuple[Reason, ...] = ()
-
-    @property
-    def unheard(self) -> tuple[Notice, ...]:
-        """Critical notices of this look that reached nobody."""
-        heard = {item.notice_key for item in self.sent if item.result.state is DeliveryState.DELIVERED}
-        critical = (notice for notice in self.notices if notice.severity is NoticeSeverity.CRITICAL)
-        return tuple(notice for notice in critical if notice.key not in heard)
 
     def document(self) -> dict[str, Any]:
         """Return it in JSON's own types."""
@@ -124,6 +121,8 @@ class WatchReport:
                 }
                 for item in self.sent
             ],
+            "unwanted": [notice.key for notice in self.unwanted],
+            "unheard": [{"key": notice.key, "title": notice.title} for notice in self.unheard],
             "lost_runs": list(self.lost_runs),
             "own_reasons": reason_documents(self.own_reasons),
         }
@@ -158,12 +157,16 @@ def run_watch(place: WatchPlace, *, now: Callable[[], datetime]) -> WatchReport:
     healths = tuple(place.read_healths(at))
     result = _record(place, healths, at)
     post = Post(catalog=place.catalog, channels=place.channels, send=place.send, now=now, holder=place.holder)
+    sent = deliver_outbox(post)
+    unheard = place.catalog.unheard(NoticeSeverity.CRITICAL, since=at - GIVE_UP_AFTER)
     return WatchReport(
         at=at,
         healths=healths,
         transitions=result.transitions,
         notices=tuple(item.notice for item in result.outbox),
-        sent=deliver_outbox(post),
+        sent=sent,
+        unwanted=tuple(item.notice for item in result.outbox if not (item.channels or item.later)),
+        unheard=tuple(notice for notice, _ways in unheard),
         lost_runs=tuple(f"{run.operation} of {run.source or 'all sources'}" for run in lost),
         own_reasons=place.own_reasons,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.channel import Channel, DeliveryResult, DeliveryState
+from shared.domain.channel import Arrival, Channel, DeliveryResult, DeliveryState
 from shared.domain.notice import Notice, NoticeEvent, NoticeSeverity, read_notice
 from shared.notices.delivery import deliver
 from tests.support import discord_rules, slack_rules
@@ -304,7 +304,8 @@ def test_log_of_others_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_channel_whose_url_could_not_be_read_fails_with_the_reason() -> None:
     result = deliver(Channel(name="ops", url="", problem="the environment variable X is not set"), NOTICE)
-    assert result == DeliveryResult(state=DeliveryState.FAILED, error="the environment variable X is not set")
+    words = "the environment variable X is not set"
+    assert result == DeliveryResult(state=DeliveryState.FAILED, error=words, arrival=Arrival.UNSENT)
 
 
 def test_attempts_at_the_same_time_hear_only_their_own_reasons(services: WebServices) -> None:
