@@ -29,6 +29,7 @@ def _watch_lines(document: dict[str, Any]) -> list[str]:
     counts = document["sources"]
     shown = ", ".join(f"{number} {colour}" for colour, number in counts.items() if number)
     lines = [counted(sum(counts.values()), "source") + (f": {shown}" if shown else "")]
+    lines += ["  no source is configured: nothing is protected"] if not any(counts.values()) else []
     lines += [f"  {printable(reason['sentence'])}" for reason in document["own_reasons"]]
     lines += [f"  run lost: {printable(run)}" for run in document["lost_runs"]]
     lines += [
