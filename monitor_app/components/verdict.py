@@ -36,6 +36,7 @@ _LABELS: Mapping[str, str] = {
     ReasonCode.TEST_OVERDUE: "Test overdue",
     ReasonCode.VERIFY_FAILED: "Bytes damaged",
     ReasonCode.VERIFY_NOT_MEASURED: "Not read",
+    ReasonCode.VERIFY_OVERDUE: "Verify overdue",
     ReasonCode.RECOVERY_TOO_SLOW: "Too slow",
     ReasonCode.RESTORE_TOO_SLOW: "Too slow",
     ReasonCode.ANOMALY: "Unusual",
@@ -196,7 +197,7 @@ def missed_words(report: SourceReport, where: tzinfo, now: datetime) -> str:
     if newest is None or report.standing.rpo_met is not False:
         return ""
     since = newest.recovery_point_at + report.source.objectives.rpo
-    return f"missed since {instant(since, where)} ({ago(since, now)})"
+    return f"objective missed since {instant(since, where)} ({ago(since, now)})"
 
 
 def reason_since(report: SourceReport, known_since: Mapping[str, datetime]) -> datetime | None:

@@ -177,7 +177,7 @@ class RestoreTestFinding(CatalogTable, table=True):
 
 
 class Verification(CatalogTable, table=True):
-    """One run of verify; `backup_id` is empty when it read more than one backup."""
+    """What a run of verify found in all backups of a source, or in the one of `backup_id` where it read named ones."""
 
     id: int | None = number_key()
     source: str = text_field(index=True)

@@ -12,6 +12,9 @@ from shared.domain.source import Source
 from shared.domain.source_facts import RestoreTestFact, SourceFacts
 from shared.units import format_alike, format_bytes, format_minute
 
+VERIFY_OVERDUE_AFTER = timedelta(days=15)
+"""Verify runs weekly: two of its times, and a day of grace."""
+
 
 def judge_proof(source: Source, facts: SourceFacts, now: datetime) -> Iterator[Reason]:
     """A proven backup must be there, and younger than its own objective."""
@@ -133,6 +136,24 @@ def judge_verify(source: Source, facts: SourceFacts, now: datetime) -> Iterator[
     )
 
 
+def judge_verify_schedule(source: Source, facts: SourceFacts, now: datetime) -> Iterator[Reason]:
+    """All stored bytes must have been read again, by a run that came to its end."""
+    del source
+    begin = facts.last_verified_whole_at or facts.first_backup_at
+    if begin is None or (facts.newest is None and not facts.damaged) or now - begin <= VERIFY_OVERDUE_AFTER:
+        return
+    shown, limit = _alike(now - begin, VERIFY_OVERDUE_AFTER)
+    yield Reason(
+        code=ReasonCode.VERIFY_OVERDUE,
+        colour=Colour.YELLOW,
+        sentence=f"the last verify of all backups that came to its end was {shown} ago (limit {limit})"
+        if facts.last_verified_whole_at
+        else f"no verify of all backups has come to its end, and the first backup was {shown} ago (limit {limit})",
+        action="Look whether the weekly verify runs and ends, and read everything now: `goldcopy verify --all`",
+        since=begin + VERIFY_OVERDUE_AFTER,
+    )
+
+
 def judge_recovery(source: Source, facts: SourceFacts, now: datetime) -> Iterator[Reason]:
     """A restore of today's size must be predicted to end within what was agreed."""
     del now
@@ -179,5 +200,6 @@ PROOF_RULES: tuple[Rule, ...] = (
     judge_proof,
     judge_test_schedule,
     judge_verify,
+    judge_verify_schedule,
     judge_recovery,
 )

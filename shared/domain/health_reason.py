@@ -72,6 +72,7 @@ class ReasonCode(StrEnum):
     TEST_OVERDUE = "test-overdue"
     VERIFY_FAILED = "verify-failed"
     VERIFY_NOT_MEASURED = "verify-not-measured"
+    VERIFY_OVERDUE = "verify-overdue"
     RECOVERY_TOO_SLOW = "recovery-too-slow"
     RESTORE_TOO_SLOW = "restore-too-slow"
     RECOVERY_IN_TIME = "recovery-in-time"
@@ -106,6 +107,7 @@ COLOURS: dict[ReasonCode, tuple[Colour, ...]] = {
     ReasonCode.TEST_OVERDUE: _YELLOW,
     ReasonCode.VERIFY_FAILED: _YELLOW,
     ReasonCode.VERIFY_NOT_MEASURED: _UNKNOWN,
+    ReasonCode.VERIFY_OVERDUE: _YELLOW,
     ReasonCode.RECOVERY_TOO_SLOW: _YELLOW,
     ReasonCode.RESTORE_TOO_SLOW: _YELLOW,
     ReasonCode.RECOVERY_IN_TIME: _GREEN,

@@ -135,7 +135,9 @@ class SourceFacts:
         tests: Restore tests that ended within 400 days, newest first, whatever their outcome.
         last_test: The last of them, however old.
         last_decisive: The last that passed or failed, however old.
-        last_verified_at, last_verified_outcome: The last verify run of this source.
+        last_verified_at, last_verified_outcome: The verify run that decides: the last of all backups, or one of a
+            single backup that found more.
+        last_verified_whole_at: The last of all backups, whatever it found.
         anomalies: Open ones.
         repository: The repository, where somebody asked.
         provider: The server behind the source, where somebody asked.
@@ -161,6 +163,7 @@ class SourceFacts:
     last_decisive: RestoreTestFact | None = None
     last_verified_at: datetime | None = None
     last_verified_outcome: Outcome | None = None
+    last_verified_whole_at: datetime | None = None
     anomalies: tuple[OpenAnomaly, ...] = ()
     repository: Reachability | None = None
     provider: Reachability | None = None

@@ -129,6 +129,7 @@ def _facts(
         last_decisive=decisive,
         last_verified_at=status.last_verified_at,
         last_verified_outcome=status.last_verified_outcome,
+        last_verified_whole_at=status.last_verified_whole_at,
         anomalies=anomalies,
         repository=reaches.get(REPOSITORY),
         provider=reaches.get(provider_of(name)),

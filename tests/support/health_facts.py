@@ -61,6 +61,9 @@ def good_facts(**changes: Any) -> SourceFacts:
         tests=(test,),
         last_test=test,
         last_decisive=test,
+        last_verified_at=NOW - timedelta(days=3),
+        last_verified_outcome=Outcome.PASSED,
+        last_verified_whole_at=NOW - timedelta(days=3),
         backup_count=12,
         stored_bytes=GB,
     )

@@ -156,6 +156,10 @@ CASES: list[tuple[SourceFacts | None, dict[str, Colour]]] = [
         {"verify-not-measured": Colour.UNKNOWN},
     ),
     (good_facts(last_verified_at=NOW - D, last_verified_outcome=Outcome.PASSED), {}),
+    (good_facts(last_verified_whole_at=NOW - 15 * D), {}),
+    (good_facts(last_verified_whole_at=NOW - 15 * D - H), {"verify-overdue": Colour.YELLOW}),
+    (good_facts(last_verified_whole_at=None), {"verify-overdue": Colour.YELLOW}),
+    (good_facts(last_verified_whole_at=None, first_backup_at=NOW - 14 * D), {}),
     (good_facts(newest=restore_point(dumped_bytes=10 * GB)), {"restore-too-slow": Colour.YELLOW}),
     (good_facts(newest=restore_point(dumped_bytes=200 * GB)), {"recovery-too-slow": Colour.YELLOW}),
     (
