@@ -27,11 +27,13 @@ def main() -> None:
         )
         return
     reports = {report.source.name: report for report in worst_first(fleet.status.sources)}
+    problems = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         worst = next(iter(reports))
         # No default of its own: a chosen name stays in the URL, whichever source is the worst by then.
         hint = f"{worst}, the worst" if len(reports) > 1 else worst
-        chosen = choose("Source", list(reports), what="source", key="source", index=None, placeholder=hint)
+        names = list(reports)
+        chosen = choose("Source", names, what="source", key="source", index=None, placeholder=hint, problems=problems)
         days = st.segmented_control("Days", WINDOWS, default=90, required=True, key="days", bind="query-params") or 90
     if not chosen.exists:
         with title:

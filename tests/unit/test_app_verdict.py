@@ -75,7 +75,7 @@ def test_missed_objectives_are_counted_and_the_worst_is_named_in_one_unit() -> N
     answer = fleet_verdict([good(), late("audit", 98), late("users", 49)], {}, BERLIN, NOW)
     assert answer.title == "Not safe: 2 of 3 sources are past their recovery point objective"
     assert answer.worst == "Worst: audit"
-    missed = "Missed since 2026-11-18 05:00 CET (3 d 2 h ago)"
+    missed = "Objective missed since 2026-11-18 05:00 CET (3 d 2 h ago)"
     red = "Red since 2026-11-19 05:00 CET (2 d 2 h ago)"
     assert answer.body == (
         f"98 h of data would be lost, the objective is 24 h. {missed}. {red}. Nobody has taken it yet."
