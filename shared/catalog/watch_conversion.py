@@ -124,7 +124,7 @@ def incident_record(row: Row) -> Incident:
         told_at=row["told_at"],
         told_version=row["told_version"],
         told_causes=tuple(name for name in row["told_causes"] if ":" in name),
-        absent={cause: parse_instant(at) for cause, at in row["absent"].items()},
+        absent={cause: parse_instant(at) for cause, at in (row["absent"] or {}).items()},
         alarms=row["alarms"],
         alarm_at=row["alarm_at"],
         step=row["step"],

@@ -6,7 +6,7 @@ They have no foreign keys to sources: the system itself has a state too, and so 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Index, UniqueConstraint, false, text
+from sqlalchemy import JSON, Boolean, Column, Index, Text, UniqueConstraint, false, text
 from sqlmodel import Field
 
 from shared.catalog.fields import (
@@ -82,7 +82,7 @@ class IncidentRow(CatalogTable, table=True):
     colour: str = text_field()
     worst: str = text_field()
     colour_since: datetime | None = instant_field()
-    worst_because: str = text_field()
+    worst_because: str = Field(sa_column=Column(Text(), default="", server_default=text("''"), nullable=False))
     worst_seconds: float | None = seconds_field()
     cause: str = text_field()
     reasons: list[Any] = json_field(list)
@@ -90,7 +90,7 @@ class IncidentRow(CatalogTable, table=True):
     told_at: datetime | None = instant_field()
     told_version: int = count_field()
     told_causes: list[str] = json_field(list)
-    absent: dict[str, str] = Field(sa_column=Column(JSON(), server_default=text("'{}'"), nullable=False))
+    absent: dict[str, str] | None = Field(sa_column=Column(JSON(), default=dict, nullable=True))
     alarms: int = count_field()
     alarm_at: datetime | None = instant_field()
     step: int = count_field()

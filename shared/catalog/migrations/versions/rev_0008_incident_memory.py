@@ -11,4 +11,4 @@ def upgrade() -> None:
     op.add_column("incident", sa.Column("colour_since", sa.DateTime(timezone=True), nullable=True))
     op.add_column("incident", sa.Column("worst_because", sa.Text(), server_default=sa.text("''"), nullable=False))
     op.add_column("incident", sa.Column("worst_seconds", sa.Float(), nullable=True))
-    op.add_column("incident", sa.Column("absent", sa.JSON(), server_default=sa.text("'{}'"), nullable=False))
+    op.add_column("incident", sa.Column("absent", sa.JSON(), nullable=True))
