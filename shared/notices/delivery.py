@@ -12,10 +12,10 @@ from shared.domain.notice import Notice
 from shared.notices.address import AddressInvalid, open_service
 from shared.notices.apprise_log import Heard, listen
 from shared.notices.failures import delivered, failed, of_exception, of_status, retry, unusable
-from shared.notices.plain import short_text, without_calls
+from shared.notices.plain import defused, short_text
 from shared.notices.secrecy import covered, hiding
 from shared.notices.services import Outspoken
-from shared.notices.wording import Tone, shorten, tidy, tone_of
+from shared.notices.wording import Tone, shorten, tone_of
 
 __all__ = ["Channel", "DeliveryResult", "DeliveryState", "deliver"]
 
@@ -73,7 +73,7 @@ def _send(service: NotifyBase, notice: Notice, heard: Heard) -> DeliveryResult:
     outbox.add(service)
     kind = _TYPES[tone_of(notice)]
     if not isinstance(service, Outspoken):
-        title = shorten(without_calls(tidy(notice).title), service.title_maxlen or 250)
+        title = shorten(defused(notice).title, service.title_maxlen or 250)
         room = max(1, service.body_maxlen - len(title) - 3)
         is_sent = outbox.notify(
             body=short_text(notice, room), title=title, notify_type=kind, body_format=NotifyFormat.TEXT

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from shared.domain.notice import Notice
 from shared.notices.wording import labels_of, not_shown, shorten, tidy
 
 MAIL_FINDINGS = 200
-_CALLS_EVERYBODY = re.compile(r"@(?=(?:everyone|here|channel|all|room|group)\b)", re.IGNORECASE)
+_NO_ROOM = "\u200b"
+_ACTS = re.compile(r"[@<](?=\S)|\](?=[(\[:])|:(?=//)|(?:\bwww)(?=\.)|\b(?:mailto|xmpp|tel)(?=:)", re.IGNORECASE)
+"""Mentions, tags, links in markdown, and addresses that are made links by themselves."""
 
 
 def plain_text(notice: Notice, *, findings: int = MAIL_FINDINGS) -> str:
@@ -20,25 +23,39 @@ def plain_text(notice: Notice, *, findings: int = MAIL_FINDINGS) -> str:
     return "\n\n".join(_paragraphs(tidy(notice), findings))
 
 
+def defused(notice: Notice) -> Notice:
+    """Return the notice, tidy, with every text taken apart that a service could act on; its own links stay links."""
+    tidied = tidy(notice)
+    return replace(
+        tidied,
+        source=harmless(tidied.source),
+        title=harmless(tidied.title),
+        impact=harmless(tidied.impact),
+        action=harmless(tidied.action),
+        facts=tuple((harmless(label), harmless(value)) for label, value in tidied.facts),
+        findings=tuple(harmless(finding) for finding in tidied.findings),
+        links=tuple((harmless(label), url) for label, url in tidied.links),
+    )
+
+
 def short_text(notice: Notice, limit: int) -> str:
-    """Lay it out in at most `limit` characters; mentions that call everybody are taken apart.
+    """Lay it out in at most `limit` characters; no word of others is a mention, a link or a tag in it.
 
     What matters most comes first, so what is cut is the tail of the findings, then the facts.
     """
+    shown = defused(notice)
     for findings in (20, 5, 1, 0):
-        text = without_calls(plain_text(notice, findings=findings))
+        text = "\n\n".join(_paragraphs(shown, findings))
         if len(text) <= limit:
             return text
-    tidied = tidy(notice)
-    labelled = ((labels_of(notice).impact, tidied.impact), (labels_of(notice).action, tidied.action))
+    labelled = ((labels_of(shown).impact, shown.impact), (labels_of(shown).action, shown.action))
     parts = [f"{label}: {part}" for label, part in labelled if part]
-    text = "\n".join(parts) or tidied.title
-    return shorten(without_calls(text), limit)
+    return shorten("\n".join(parts) or shown.title, limit)
 
 
-def without_calls(text: str) -> str:
-    """Take apart the words that would call everybody in a room."""
-    return _CALLS_EVERYBODY.sub("@\u200b", text)
+def harmless(text: str) -> str:
+    """Put a mark that takes no room into what calls people, links or begins a tag."""
+    return _ACTS.sub(lambda found: f"{found[0]}{_NO_ROOM}", text)
 
 
 def _paragraphs(notice: Notice, findings: int) -> Iterator[str]:

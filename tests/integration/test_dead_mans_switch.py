@@ -19,6 +19,7 @@ from shared.notices.dead_mans_switch import DeadMansSwitch, Ping
 from shared.operations.setup import write_configuration
 from shared.wiring.parts import Parts
 from shared.wiring.switch import Switch
+from tests.support.smtp_server import dripping_server
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 
@@ -89,6 +90,12 @@ def test_monitor_that_cannot_be_reached_is_a_sentence_and_its_address_stays_secr
 )
 def test_monitor_that_refuses_is_told_with_its_answer(monitor: HTTPServer, status: int, problem: str) -> None:
     assert DeadMansSwitch(f"http://127.0.0.1:{monitor.server_port}/refused-{status}").ping(Ping.START) == problem
+
+
+def test_monitor_that_answers_drop_by_drop_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.notices.dead_mans_switch._DEADLINE_SECONDS", 0.3)
+    with dripping_server() as port:
+        assert DeadMansSwitch(f"http://127.0.0.1:{port}/").ping(Ping.START) == "the monitor did not answer in time"
 
 
 def test_none_at_all_is_no_problem() -> None:

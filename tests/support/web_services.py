@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 from tests.support.discord_rules import answer_of_discord
 from tests.support.slack_rules import answer_of_slack
 
-HOSTS = ("hooks.slack.com", "slack.com", "discord.com", "ntfy.example", "hook.example")
+OTHER_HOSTS = ("chat.googleapis.com", "org.zulipchat.com", "api.telegram.org")
+HOSTS = ("hooks.slack.com", "slack.com", "discord.com", "ntfy.example", "hook.example", *OTHER_HOSTS)
 
 
 @dataclass
