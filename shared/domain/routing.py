@@ -1,15 +1,18 @@
 """Which channels get a notice: what they asked for, their tier, and whether they keep quiet hours."""
 
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 
 from shared.domain.channel import Channel
 from shared.domain.escalation import Escalation
 from shared.domain.health_reason import Colour
-from shared.domain.notice import Notice, NoticeEvent
+from shared.domain.notice import Notice, NoticeEvent, NoticeSeverity
 from shared.domain.source_watch import Audience, News, NewsKind
 from shared.domain.watch_plan import severity_of
 
 Channels = Iterable[Channel]
+
+_ANY = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def channels_of_news(notice: Notice, news: News, channels: Channels, escalation: Escalation) -> tuple[str, ...]:
@@ -61,6 +64,37 @@ def tells(event: Notice, causes: Collection[str], news: News) -> bool:
     if event.source != news.source or news.incident is None or event.severity.rank < severity_of(news.after).rank:
         return False
     return any(reason.code in causes for reason in news.incident.reasons)
+
+
+def unheard_events(channels: Channels, escalation: Escalation) -> tuple[NoticeEvent, ...]:
+    """Name what is critical and would reach nobody: failed backups and tests, red, and tiers that nobody is in.
+
+    Args:
+        channels: Those that are in use.
+        escalation: The tiers.
+    """
+    known = list(channels)
+    names = {channel.name for channel in known}
+
+    def is_heard(event: NoticeEvent) -> bool:
+        if event is NoticeEvent.ESCALATION:
+            return all(not tier or names.intersection(tier) for tier in escalation.channels[1:])
+        notice = Notice(key="", event=event, severity=NoticeSeverity.CRITICAL, source="", title="", at=_ANY)
+        is_red = event is NoticeEvent.HEALTH_CHANGED
+        return any(
+            (is_red and channel.name in escalation.channels[0])
+            or (is_red and channel.wants(notice) and not escalation.is_later_only(channel.name))
+            or (not is_red and channels_of_event(notice, [channel], escalation))
+            for channel in known
+        )
+
+    critical = (
+        NoticeEvent.HEALTH_CHANGED,
+        NoticeEvent.BACKUP_FAILED,
+        NoticeEvent.RESTORE_TEST_FAILED,
+        NoticeEvent.ESCALATION,
+    )
+    return tuple(event for event in critical if not is_heard(event))
 
 
 def keeps_audience(channel: Channel, audience: Audience) -> bool:

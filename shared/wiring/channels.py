@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,9 @@ from shared.catalog.engine import Catalog
 from shared.clock import utc_now
 from shared.config.load import Config, load_config
 from shared.domain.channel import Channel
+from shared.domain.notice import NoticeEvent
 from shared.domain.proof import Finding, Severity
+from shared.domain.routing import unheard_events
 from shared.errors import CatalogProblem, ConfigInvalid, UsageProblem
 from shared.operations.channel_trial import Trial, try_channels
 from shared.wiring.parts import Parts
@@ -33,7 +36,9 @@ def check_channels(config: Config, ask: Ask) -> Iterator[Finding]:
         ask("channels", f"channels.{name}", partial(_usable, channel, warnings))
         for warning in warnings:
             yield _finding(f"channels.{name}.url", warning, "docs/notices.md shows how each service is written.")
-    if not any(section.enabled for section in config.file.channels.values()):
+    if any(section.enabled for section in config.file.channels.values()):
+        yield from _unheard(config)
+    else:
         yield _finding(
             "channels",
             "no [channels.NAME] is configured: nobody hears of a failed backup",
@@ -118,6 +123,20 @@ def _chosen(config: Config, name: str | None) -> list[Channel]:
         known = ", ".join(sorted(config.file.channels))
         raise UsageProblem(f"there is no channel {name!r}", hint=f"Known channels: {known}.")
     return [config.file.channels[name].channel(name, config.references)]
+
+
+def _unheard(config: Config) -> Iterator[Finding]:
+    """Name what is critical and no channel would get; that nobody hears of red is no matter of taste."""
+    escalation = config.file.watch.policy(config.file.escalation).escalation
+    for event in unheard_events(open_channels(config).values(), escalation):
+        is_red = event is NoticeEvent.HEALTH_CHANGED
+        what = "a source that turns red" if is_red else f"{event.value} (critical)"
+        finding = _finding(
+            "channels",
+            f"nobody would hear of {what}: no channel in use gets it",
+            "Let the events and severity of a channel include it, or name a channel in use in [escalation].",
+        )
+        yield replace(finding, severity=Severity.ERROR) if is_red else finding
 
 
 def _finding(key: str, message: str, hint: str) -> Finding:

@@ -13,7 +13,7 @@ from shared.cli.main import cli
 from shared.config.load import load_config
 from shared.domain.channel import Channel
 from shared.domain.notice import NoticeEvent, NoticeSeverity
-from shared.domain.proof import Finding
+from shared.domain.proof import Finding, Severity
 from shared.errors import ConfigInvalid
 from shared.operations.setup import write_configuration
 from shared.wiring.channels import check_channels, open_channels
@@ -260,3 +260,12 @@ class TestConfiguration:
         with pytest.raises(ConfigInvalid) as caught:
             load_config(str(path))
         assert words in caught.value.message
+
+
+def test_check_is_not_content_with_channels_that_hear_of_nothing_red(tmp_path: Path) -> None:
+    path = tmp_path / "goldcopy.toml"
+    write_configuration(path)
+    path.write_text(path.read_text() + '[channels.mail]\nurl = "env:X"\nevents = ["digest"]\n')
+    found = list(check_channels(load_config(str(path), {"X": "json://host"}), lambda *_args: True))
+    assert [item.severity for item in found] == [Severity.ERROR, Severity.WARNING, Severity.WARNING]
+    assert "nobody would hear of a source that turns red" in found[0].message

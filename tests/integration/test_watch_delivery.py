@@ -6,6 +6,7 @@ import pytest
 
 from shared.catalog.engine import Catalog
 from shared.catalog.watch_records import OutboxState
+from shared.cli.watch_commands import _watch_lines
 from shared.domain.backup import BackupKind
 from shared.domain.channel import EVERY_EVENT, Arrival, Channel, DeliveryResult, DeliveryState
 from shared.domain.escalation import Escalation
@@ -168,3 +169,12 @@ def test_clock_that_ran_hours_ahead_keeps_no_notice_waiting(scene: WatchScene) -
     del scene.receivers.answers["mail"]
     scene.watch(after=-20 * HOUR)
     assert scene.receivers.keys("mail") == [RED]
+
+
+def test_critical_notice_that_no_channel_asked_for_is_unheard_and_not_told(scene: WatchScene) -> None:
+    use(scene, channel("mail", NoticeEvent.DIGEST))
+    scene.watch()
+    scene.codes["app"] = ("backup-stale",)
+    document = scene.watch().document()
+    assert (document["unwanted"], [item["key"] for item in document["unheard"]]) == ([RED], [RED])
+    assert "nobody gets this: " in "\n".join(_watch_lines(document))

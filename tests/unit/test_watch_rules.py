@@ -7,13 +7,13 @@ from pydantic import ValidationError
 
 from shared.config.watch_model import EscalationSection, WatchSection
 from shared.domain.calendar_notices import due_period, period_before
-from shared.domain.channel import Channel
+from shared.domain.channel import EVERY_EVENT, Channel
 from shared.domain.channel_health import ChannelFailures
 from shared.domain.escalation import Escalation
 from shared.domain.notice import Notice, NoticeEvent, NoticeSeverity
 from shared.domain.quiet import MaintenanceWindow, QuietHours, maintenance_of, parse_quiet_hours
 from shared.domain.reach import settle_reach
-from shared.domain.routing import channels_of_event, channels_of_news
+from shared.domain.routing import channels_of_event, channels_of_news, unheard_events
 from shared.domain.schedule import Cron
 from shared.domain.source_facts import Reachability
 from shared.domain.source_watch import Audience, News
@@ -71,6 +71,25 @@ def test_later_tiers_hear_of_events_only_by_name_and_canaries_go_everywhere() ->
     slow = _notice(NoticeEvent.BACKUP_SLOW, NoticeSeverity.WARNING)
     assert channels_of_event(slow, CHANNELS, ESCALATION, Audience.LOUD) == ("log",)
     assert channels_of_event(slow, CHANNELS, ESCALATION, Audience.KEEPING) == ("chat",)
+
+
+@pytest.mark.parametrize(
+    ("events", "tiers", "unheard"),
+    [
+        ("", ((), (), ()), ""),
+        ("digest", ((), (), ()), "health-changed backup-failed restore-test-failed"),
+        ("health-changed", ((), (), ()), "backup-failed restore-test-failed"),
+        ("digest", (("it",), (), ()), "backup-failed restore-test-failed"),
+        ("", ((), ("it",), ()), "health-changed backup-failed restore-test-failed"),
+        ("", ((), ("gone",), ()), "escalation"),
+    ],
+)
+def test_filters_that_swallow_what_is_critical_are_found(
+    events: str, tiers: tuple[tuple[str, ...], ...], unheard: str
+) -> None:
+    wanted = frozenset(map(NoticeEvent, events.split())) or EVERY_EVENT
+    found = unheard_events([Channel(name="it", url="x", events=wanted)], Escalation(channels=tiers))
+    assert " ".join(found) == unheard
 
 
 @pytest.mark.parametrize(
