@@ -256,13 +256,12 @@ class _RestoreTest:
     def report(self) -> RestoreTestReport:
         """Add up the evidence."""
         proof = self._proof
-        outcome = overall_outcome(proof.findings, proof.not_measured)
         result = RestoreTestResult(
             id=self.test_id,
             backup_id=self.request.backup_id,
             source=self.request.source,
             picked=self.request.pick.value,
-            outcome=outcome,
+            outcome=overall_outcome(proof.findings, proof.not_measured),
             started_at=self.started_at,
             finished_at=self._now(),
             findings=tuple(proof.findings),
