@@ -12,7 +12,7 @@ from monitor_app.navigation import PAGES, Page
 from shared.catalog.engine import open_catalog
 from shared.clock import utc_now
 from tests.support.app_catalog import fill, write_app_config
-from tests.support.app_server import RunningApp, running_app
+from tests.support.app_server import RunningApp, free_port, running_app
 from tests.support.browser import PHONE_WIDTH, Tab, open_tab
 
 
@@ -113,7 +113,7 @@ def test_three_quick_clicks_log_one_backup_and_an_empty_form_none(tab: Tab, plac
 def test_escape_closes_a_dialog_and_nothing_happens(tab: Tab, place: Path) -> None:
     tab.open("/history" if PAGES[0].file != "history" else "/")
     logged = _logged(place)
-    tab.page.get_by_role("button", name="Back up now").click()
+    tab.page.get_by_role("button", name="Log a backup made elsewhere").click()
     expect(tab.page.get_by_role("dialog")).to_be_visible()
     tab.page.keyboard.press("Escape")
     expect(tab.page.get_by_role("dialog")).to_be_hidden()
@@ -122,12 +122,16 @@ def test_escape_closes_a_dialog_and_nothing_happens(tab: Tab, place: Path) -> No
 
 def test_a_backup_that_prefect_cannot_take_is_told_and_recorded(tab: Tab, place: Path) -> None:
     tab.open("/history" if PAGES[0].file != "history" else "/")
+    # Nobody types a reason for what cannot be started.
+    expect(tab.page.get_by_role("button", name="Back up now")).to_be_disabled()
+    (place.parent / ".goldcopy" / "up.json").write_text(f'{{"port": {free_port()}}}')
+    tab.open("/history" if PAGES[0].file != "history" else "/")
     tab.page.get_by_role("button", name="Back up now").click()
     dialog = tab.page.get_by_role("dialog")
     dialog.get_by_role("textbox", name="Reason").fill("before the release")
     dialog.get_by_role("textbox", name="Reason").press("Tab")
     dialog.get_by_role("button", name="Back up", exact=True).click()
-    expect(tab.page.get_by_text("No prefect server is known here", exact=False)).to_be_visible()
+    expect(tab.page.get_by_text("does not do what was asked", exact=False)).to_be_visible()
     with open_catalog(f"sqlite:///{place.parent}/.goldcopy/catalog.db", read_only=True) as catalog:
         newest = [entry.action for entry in catalog.newest_audit_entries(2)]
     assert newest == ["backup.request.failed", "backup.request"]

@@ -152,13 +152,13 @@ def test_an_operator_is_offered_what_fits_the_page(
 def test_findings_are_open_taken_or_over_and_each_is_told_once(watched: Catalog, shown: Site) -> None:
     test = run("findings")
     said = words(test)
-    assert test.title[0].value.startswith("5 open")
+    assert test.title[0].value.startswith("6 open")
     assert "The dump's size is 3 B" in said
     assert said.count("failed at") == 1
     incident = next(item for item in watched.incidents(open_only=True) if item.source == "audit-log")
     findings.acknowledge_incident(shown, OLGA, "token", incident_id=incident.id, reason="disk is being replaced")
     data.forget()
-    assert run("findings").title[0].value.startswith("4 open")
+    assert run("findings").title[0].value.startswith("5 open")
     assert "taken by olga@example.com" in words(run("overview"))
     taken = run("findings", state="acknowledged")
     assert "disk is being replaced" in words(taken)
@@ -204,7 +204,7 @@ def test_recovery_says_who_is_not_shown_to_restore(watched: Catalog) -> None:
     test = run("recovery")
     said = words(test)
     assert "of 4 sources have passed no restore test" in said
-    assert "1 of the last 3 restore tests failed" in said
+    assert re.search("1 of [23] restore tests in the last 30 days failed", said)  # the third is about 30 days old
     assert "2 of 4" in said
 
 
