@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from shared.catalog.anomaly_models import ANOMALY
 from shared.catalog.anomaly_records import AnomalyRow, anomaly_record
@@ -147,14 +147,17 @@ def _of_anomaly(row: AnomalyRow) -> Finding:
 
 
 def _failed_tests(database: Database, since: datetime) -> Iterator[Finding]:
-    """A test that failed, or measured nothing, stays open until a later one of the same source passes."""
+    """A test that measured nothing stays open until a later one passes; one that failed, until one as new passes."""
     later = RESTORE_TEST.alias("later")
+    # Names of backups begin with when they began, in sixteen characters.
+    is_as_new = func.substr(later.c.backup_id, 1, 16) >= func.substr(RESTORE_TEST.c.backup_id, 1, 16)
     passed = (
         select(func.min(later.c.finished_at))
         .where(
             later.c.source == RESTORE_TEST.c.source,
             later.c.started_at > RESTORE_TEST.c.started_at,
             later.c.outcome == Outcome.PASSED.value,
+            or_(RESTORE_TEST.c.outcome == Outcome.NOT_MEASURED.value, is_as_new),
         )
         .scalar_subquery()
     )

@@ -88,13 +88,28 @@ def judge_tests(source: Source, facts: SourceFacts, now: datetime) -> Iterator[R
 
 
 def _failed_test(facts: SourceFacts) -> RestoreTestFact | None:
-    """The last test that came to a decision; and a newest backup that failed stays failed when others pass."""
-    decisive = [test for test in facts.tests if test.outcome is not Outcome.NOT_MEASURED]
-    if facts.last_decisive is not None and facts.last_decisive.outcome is Outcome.FAILED:
-        return facts.last_decisive
-    of_newest = [test for test in decisive if facts.newest is not None and test.backup_id == facts.newest.backup_id]
-    last = max(of_newest, key=lambda test: test.finished_at, default=None)
-    return last if last is not None and last.outcome is Outcome.FAILED else None
+    """The newest failure that no later test took back: one of the same backup, or of one that is at least as new.
+
+    That an older backup restores says nothing of what came after it.
+    """
+    known = [*facts.tests, *([facts.last_decisive] if facts.last_decisive else [])]
+    decisive = [test for test in known if test.outcome is not Outcome.NOT_MEASURED]
+    passed = [test for test in decisive if test.outcome is Outcome.PASSED]
+    standing = [
+        test
+        for test in decisive
+        if test.outcome is Outcome.FAILED
+        and not any(
+            item.finished_at > test.finished_at and _begun(item) >= _begun(test)
+            for item in passed
+        )
+    ]
+    return max(standing, key=lambda test: test.finished_at, default=None)
+
+
+def _begun(test: RestoreTestFact) -> str:
+    """When the tested backup began, as its name begins: `20261121T020000Z`."""
+    return test.backup_id[:16]
 
 
 def judge_test_schedule(source: Source, facts: SourceFacts, now: datetime) -> Iterator[Reason]:

@@ -47,6 +47,8 @@ def damaged(at: datetime) -> DamagedBackup:
     return DamagedBackup(backup_id="bad", recovery_point_at=at, damaged_at=NOW - H)
 
 
+A_BEFORE = "20260901T020000Z-app-0001"
+FAILED_BETWEEN = restore_test(NOW - 2 * H, Outcome.FAILED, backup_id="20261001T020000Z-app-0002")
 OLD_TEST = restore_test(NOW - 200 * D)
 
 CASES: list[tuple[SourceFacts | None, dict[str, Colour]]] = [
@@ -129,12 +131,16 @@ CASES: list[tuple[SourceFacts | None, dict[str, Colour]]] = [
     (
         good_facts(
             tests=(
-                restore_test(NOW - H, backup_id="older"),
+                restore_test(NOW - H, backup_id="20200101T020000Z-app-0001"),
                 restore_test(NOW - 2 * H, Outcome.FAILED, backup_id=restore_point().backup_id),
             )
         ),
         {"test-failed": Colour.RED},
     ),
+    # The same for one in between; one that is newer takes the failure back.
+    (good_facts(tests=(restore_test(NOW - H, backup_id=A_BEFORE), FAILED_BETWEEN)), {"test-failed": Colour.RED}),
+    (good_facts(tests=(restore_test(NOW - H, backup_id=FAILED_BETWEEN.backup_id), FAILED_BETWEEN)), {}),
+    (good_facts(tests=(restore_test(NOW - H, backup_id="20261120T020000Z-app-0003"), FAILED_BETWEEN)), {}),
     (
         good_facts(last_test=restore_test(NOW - H, Outcome.NOT_MEASURED)),
         {"test-not-measured": Colour.UNKNOWN},
