@@ -99,10 +99,7 @@ def _failed_test(facts: SourceFacts) -> RestoreTestFact | None:
         test
         for test in decisive
         if test.outcome is Outcome.FAILED
-        and not any(
-            item.finished_at > test.finished_at and _begun(item) >= _begun(test)
-            for item in passed
-        )
+        and not any(item.finished_at > test.finished_at and _begun(item) >= _begun(test) for item in passed)
     ]
     return max(standing, key=lambda test: test.finished_at, default=None)
 
