@@ -5,7 +5,7 @@
 
 python := .venv/bin/python
 # Half of what the tests do is waiting, for servers mostly. A file's tests share what they start, so they stay together.
-side_by_side := -n 2 --dist loadfile
+side_by_side := -n 2 --dist loadfile --no-loadscope-reorder
 compile := $(python) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 

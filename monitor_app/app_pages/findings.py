@@ -6,7 +6,7 @@ from monitor_app import data, finding_dialogs, site
 from monitor_app.components import finding, findings_view, tables
 from monitor_app.components.choice import Choice, choose
 from monitor_app.components.findings_view import PAGE_SIZE
-from monitor_app.components.text import zone
+from monitor_app.components.text import advice, zone
 from monitor_app.queries.findings import Finding, FindingKind, FindingState
 from shared.clock import utc_now
 
@@ -42,8 +42,8 @@ def main() -> None:
     with title:
         finding.page_title("Findings", f"{about}{findings_view.findings_sentence(asked, state, now)}")
         if any(item.kind is FindingKind.INCIDENT and not item.id for item in asked):
-            st.caption(
-                "Nobody watches, so nobody is told: start `goldcopy up`, or run `goldcopy watch` every few minutes."
+            st.markdown(
+                advice("Nobody watches, so nobody is told: start `goldcopy up`, or run `goldcopy watch` now and then.")
             )
     if not found:
         finding.nothing_here("Nothing here", "Clear the filter to see more." if source.name != ANY else _EMPTY[state])

@@ -22,7 +22,7 @@ def main() -> None:
         period = st.selectbox("Period (UTC)", offered, key="period", bind="query-params") or offered[0]
         source = st.selectbox("Source", [EVERY, *data.source_names()], key="source", bind="query-params")
         chosen = (period, "" if source in {EVERY, None} else str(source))
-        if st.button("Make the report", type="primary"):
+        if st.button("Make the report"):
             st.session_state[_MADE] = chosen
     if st.session_state.get(_MADE) == chosen:
         show_report(*chosen)

@@ -63,7 +63,7 @@ def show_bill(view: StorageView) -> None:
     if view.cost.total is None:
         finding.section("What it costs is not known")
         finding.nothing_here("No price is configured", "Write into goldcopy.toml what your store charges, such as:")
-        st.code(PRICES_EXAMPLE, language="toml")
+        st.code(PRICES_EXAMPLE, language=None)  # the colours of TOML have too little contrast
         return
     finding.section(
         "A month of 30 days", "At the configured prices; listings, deletions and real restores are left out."

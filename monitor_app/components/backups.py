@@ -34,7 +34,7 @@ def history_finding(matching: str, days: tuple[DayRow, ...], span_days: int, *, 
         is_filtered: Whether a filter is set.
     """
     if is_filtered:
-        return f"{matching} match"
+        return f"{matching} match the filter"
     failed = sum(day.failed for day in days)
     attempts = failed + sum(day.ok for day in days)
     listed = f"{matching} listed, expired ones left out"

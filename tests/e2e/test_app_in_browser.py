@@ -76,11 +76,11 @@ def test_filter_stands_in_the_url_and_survives_a_reload_and_going_back(tab: Tab)
     tab.page.get_by_role("combobox", name="Source").click()
     tab.page.get_by_role("option", name="billing", exact=True).click()
     tab.page.wait_for_url("**source=billing**")
-    expect(tab.page.get_by_role("heading", level=1)).to_have_text("40 backups match")
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text("40 match the filter")
     tab.page.reload()
     tab.ready()
-    assert tab.title() == "40 backups match"
-    assert before != "40 backups match"
+    assert tab.title() == "40 match the filter"
+    assert before != "40 match the filter"
 
 
 def test_link_to_one_backup_shows_its_evidence_on_the_first_run(tab: Tab, place: Path) -> None:

@@ -100,7 +100,7 @@ def test_sign_in_ends_at_the_page_that_was_asked_for(tab: Tab, provider: Provide
     tab.page.get_by_role("button", name="Sign in").click()
     tab.page.wait_for_url(f"{tab.base}/source?source=shop&days=180")
     tab.ready()
-    expect(tab.page.get_by_role("heading", level=1)).to_contain_text("shop: ")
+    expect(tab.page.get_by_role("heading", level=1)).to_contain_text("shop is ")
 
 
 def test_role_that_is_taken_away_is_gone_at_the_next_click(

@@ -33,9 +33,9 @@ def _configure(site: Site, mailbox: MailBox) -> None:
         )
 
 
-def _watch(site: Site) -> dict[str, Any]:
+def _watch(site: Site, *, exit_code: int = 0) -> dict[str, Any]:
     ended = site.goldcopy("watch", "--json")
-    assert ended.exit_code == 0, ended.stderr
+    assert ended.exit_code == exit_code, ended.stderr
     return ended.document
 
 
@@ -101,7 +101,7 @@ def test_monitor_hears_that_a_watch_failed_and_that_nobody_could_be_told(
     site = make_site(app=database)
     with site.config_path.open("a") as config:
         config.write('\n[watch]\ndead_mans_switch = "https://hook.example/ping/7f3a"\n')
-    assert _watch(site)["deliveries"] == []
+    assert _watch(site, exit_code=1)["deliveries"] == []
     assert services.taken[-1].path == "/ping/7f3a/fail"
     assert "nobody could be told" in services.taken[-1].body.decode()
     (site.folder / ".goldcopy" / "catalog.db").write_bytes(b"this is no catalog " * 1000)

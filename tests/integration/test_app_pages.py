@@ -170,7 +170,7 @@ def test_history_filters_by_result(result: str, story: Catalog) -> None:
     test = run(history)
     test.selectbox(key="result").select(result).run()
     assert not test.exception
-    assert str(test.title[0].value).endswith("match")
+    assert str(test.title[0].value).endswith("match the filter")
 
 
 def test_the_title_of_the_audit_page_counts_what_stands_in_its_table(story: Catalog) -> None:

@@ -119,7 +119,7 @@ def test_history_says_what_it_found() -> None:
     days = (DayRow(day=NOW.date(), ok=89, failed=4),)
     listed = "listed, expired ones left out"
     assert history_finding("120", days, 30, is_filtered=False) == f"4 of 93 attempts failed in 30 days; 120 {listed}"
-    assert history_finding("3", days, 30, is_filtered=True) == "3 match"
+    assert history_finding("3", days, 30, is_filtered=True) == "3 match the filter"
     assert history_finding("3", (), 30, is_filtered=False) == f"No backup was attempted in 30 days; 3 {listed}"
     well = [replace(day, failed=0) for day in days]
     assert history_finding("1", tuple(well), 30, is_filtered=False).startswith("None of 89 attempts failed in 30 days")
