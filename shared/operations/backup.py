@@ -199,15 +199,15 @@ class _BackupInTheMaking:
         """Make the backup; begin again when a table was dropped or altered while the dump was starting."""
         address = self._request.address
         try:
+            # Only pg_dump's first connection holds the locks; without others they are not asked for again, and refused.
+            with_one_job = replace(self._policy, jobs=1)
             for _attempt in range(ATTEMPTS_WHEN_CHANGED - 1):
                 try:
                     return self._make()
                 except SourceChanged as error:
                     self._on_progress("begin again: the source changed", 0, None)
-                    if isinstance(error, SourceLocked):
-                        # Only pg_dump's first connection holds the locks; without others they are not asked for again.
-                        self._policy = replace(self._policy, jobs=1)
-            self._is_last_attempt = True
+                    self._policy = with_one_job if isinstance(error, SourceLocked) else self._policy
+            self._policy, self._is_last_attempt = with_one_job, True
             return self._make()
         except psycopg.Error as error:
             raise explain_broken_connection(error, address.label, address.parameters) from error

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 from typing import NamedTuple, TypeVar
 
 from shared.domain.backup import SOURCE_NAME
@@ -221,13 +222,14 @@ class Repository:
     def newest_manifests(self, source: str, count: int) -> tuple[Manifest, ...]:
         """Return up to `count` of the newest readable manifests of a source, newest first."""
         found: list[Manifest] = []
-        for backup_id in reversed(self.list_backup_ids(source)):
-            if len(found) == count:
+        # An id names a second: those of one second are read together and put in order by what they hold.
+        for _second, ids in groupby(reversed(self.list_backup_ids(source)), key=lambda backup_id: backup_id[:16]):
+            if len(found) >= count:
                 break
-            answer = self._read_or_finding((source, backup_id))
-            if isinstance(answer, Manifest):
-                found.append(answer)
-        return tuple(found)
+            answers = [self._read_or_finding((source, backup_id)) for backup_id in ids]
+            readable = [answer for answer in answers if isinstance(answer, Manifest)]
+            found += sorted(readable, key=lambda manifest: manifest.recovery_point_at, reverse=True)
+        return tuple(found[:count])
 
     def read_all(self, source: str | None = None) -> AllManifests:
         """Read the manifests of one source, or of all, in parallel.

@@ -3,14 +3,17 @@
 import random
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from shared.domain.proof import Outcome
+from shared.domain.source import DumpPolicy
+from shared.operations.backup import ATTEMPTS_WHEN_CHANGED
 from shared.postgres.connection import DatabaseAddress
+from shared.postgres.dump import DumpRequest, RunningDump, start_dump
 from shared.postgres.tools import Toolset
 from tests.support.postgres_servers import run_sql
 from tests.support.real_backups import RealBackups, open_real_backups
@@ -136,3 +139,25 @@ def test_backups_under_write_load_are_all_proven(backups: RealBackups, database:
     assert writers.problems == []
     assert len(rows) > 1, "the backups are all of one moment"
     print(f"{count} backups proven while {CLIENTS} clients ran {seen} statements; false alarms: {len(alarms)}")
+
+
+def test_the_last_attempt_asks_for_no_lock_twice(
+    backups: RealBackups, database: DatabaseAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parallel jobs are refused a table that somebody waits for: at the last attempt that would end the backup."""
+    run_sql(database, TABLES)
+    jobs: list[int] = []
+
+    def start(request: DumpRequest, folder: Path) -> AbstractContextManager[RunningDump]:
+        jobs.append(request.policy.jobs)
+        return start_dump(request, folder)
+
+    def change(*_connections: object) -> list[str]:
+        return ["public.emptied"]
+
+    monkeypatch.setattr("shared.operations.backup.start_dump", start)
+    monkeypatch.setattr("shared.operations.backup.find_replaced", change)
+
+    assert backups.back_up(database).row_count
+    assert jobs == [*[DumpPolicy().jobs] * (ATTEMPTS_WHEN_CHANGED - 1), 1]
+    assert DumpPolicy().jobs > 1

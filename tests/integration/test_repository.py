@@ -255,6 +255,15 @@ def test_a_committed_backup_is_listed_read_and_restored(use: RepositoryInUse) ->
     assert use.files_of(first)["2.dat"].startswith(FILES["2.dat"])
 
 
+def test_backups_of_one_second_are_in_the_order_of_their_snapshots(memory: RepositoryInUse) -> None:
+    instants = [NOW + timedelta(milliseconds=number) for number in range(8)]
+    for at in instants:
+        written = ObjectWriter(memory.repository, "app", memory.recipients).finish()
+        memory.repository.commit_manifest(manifest_of(written, at))
+    newest = memory.repository.newest_manifests("app", 3)
+    assert [manifest.recovery_point_at for manifest in newest] == instants[:-4:-1]
+
+
 def test_a_source_whose_name_begins_another_s_is_kept_apart(use: RepositoryInUse) -> None:
     short, long = use.back_up(FILES, source="app"), use.back_up(FILES, source="app-2")
     assert use.repository.list_backup_ids("app") == (short.backup_id,)
