@@ -2,15 +2,14 @@
 
 import json
 import os
-import signal
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
-from types import FrameType
 from typing import Any
 
 import click
 
+from shared.cli.interruption import Interruption
 from shared.config.load import TRACEBACK_VARIABLE, wants_traceback
 from shared.errors import GoldcopyError, Interrupted, UsageProblem
 
@@ -106,7 +105,7 @@ def _json_by_default(command: click.Command) -> dict[str, Any]:
 
 def main() -> None:
     """Run the command line and end with its exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    Interruption().listen()
     as_json = "--json" in sys.argv
     try:
         result = cli.main(standalone_mode=False)
@@ -139,11 +138,6 @@ def _as_ours(error: BaseException) -> GoldcopyError:
         f"unexpected {type(error).__name__}: this is a mistake in Goldcopy",
         hint=f"Nothing half-done counts. Run it again with {TRACEBACK_VARIABLE}=1 and report what it prints.",
     )
-
-
-def _interrupt(_signal_number: int, _frame: FrameType | None) -> None:
-    """End on SIGTERM as on Ctrl-C, so that children are stopped and the catalog says what happened."""
-    raise KeyboardInterrupt
 
 
 def _report(error: GoldcopyError, *, as_json: bool) -> None:

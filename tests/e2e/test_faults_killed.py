@@ -91,16 +91,19 @@ def test_an_interrupted_backup_takes_its_children_along_and_is_recorded(site: Si
 
 
 @linux_only
-def test_an_impatient_second_interrupt_leaves_nothing_either(site: Site) -> None:
+@pytest.mark.parametrize("pause_seconds", [0.0, 0.05, 0.2, 0.3])
+def test_an_impatient_second_interrupt_leaves_nothing_either(site: Site, pause_seconds: float) -> None:
     with running(site, "backup", "app", "--json") as process:
         await_true("a dump", lambda: scratch(site, "dump-*/files/toc.dat") or process.poll() is not None)
         children = [pid for pid, _ in children_of(process.pid)]
         process.send_signal(signal.SIGINT)
-        wait(0.05)
+        wait(pause_seconds)
         ended = end(process, signal.SIGINT)
     no_leak(site, ended)
-    assert ended.exit_code in (130, -signal.SIGINT), ended.stderr
+    assert ended.exit_code in (130, -signal.SIGINT), ended.stderr  # -2: as the interpreter ends
     assert gone(children, seconds=5)
+    assert left_in_scratch(site) == []
+    assert run_states(site) == [("backup", "interrupted")]
     with site.open() as workspace:
         workspace.back_up("app", BackupKind.MANUAL)
     assert left_in_scratch(site) == []
