@@ -37,9 +37,9 @@ def seconds_field() -> Any:
     return Field(sa_column=Column(Float(), nullable=True))
 
 
-def instant_field(*, optional: bool = True) -> Any:
-    """An aware instant; NULL where it has not come."""
-    return Field(sa_column=Column(Instant(), nullable=optional))
+def instant_field(*, optional: bool = True, key: bool = False) -> Any:
+    """An aware instant; NULL where it has not come; `key` makes it the primary key."""
+    return Field(sa_column=Column(Instant(), primary_key=key, nullable=optional and not key))
 
 
 def json_field(empty: type[dict[str, Any]] | type[list[Any]]) -> Any:

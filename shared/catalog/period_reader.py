@@ -21,7 +21,7 @@ from shared.catalog.models import (
 )
 from shared.catalog.records import AuditRow, CleanupState
 from shared.catalog.statements import chunked
-from shared.catalog.watch_models import INCIDENT, WATCH, WATCH_ID
+from shared.catalog.watch_models import INCIDENT, WATCH, WATCH_GAP, WATCH_ID
 from shared.domain.backup import BackupKind, BackupStatus
 from shared.domain.compliance_facts import (
     PastAction,
@@ -32,6 +32,7 @@ from shared.domain.compliance_facts import (
     TestRecord,
     TrailFact,
 )
+from shared.domain.period import Stretch, within
 from shared.domain.proof import Outcome
 
 # The newest backup of a source, and the one that was proven last, were made within this time before a period, or its
@@ -197,6 +198,19 @@ class PeriodReader:
                 select(WATCH.c.started_at).where(WATCH.c.id == WATCH_ID)
             ).scalar()
         return found
+
+    def unwatched(self, begins_at: datetime, until: datetime) -> tuple[Stretch, ...]:
+        """Return when nobody watched within a period, oldest first; one that still lasts reaches to its end."""
+        gaps = select(WATCH_GAP.c.began_at, WATCH_GAP.c.ended_at).order_by(WATCH_GAP.c.began_at)
+        gaps = gaps.where(WATCH_GAP.c.began_at < until, WATCH_GAP.c.ended_at > begins_at)
+        with self._database.reading() as connection:
+            found = [Stretch(row.began_at, row.ended_at) for row in connection.execute(gaps)]
+            row = connection.execute(
+                select(WATCH.c.started_at, WATCH.c.watched_at).where(WATCH.c.id == WATCH_ID)
+            ).one_or_none()
+        if row is not None:
+            found = [Stretch(begins_at, row.started_at), *found, Stretch(row.watched_at, until)]
+        return within(found, begins_at, until)
 
     def actions_of_period(self, begins_at: datetime, until: datetime) -> tuple[PastAction, ...]:
         """Return what people did in a period, in the order of the audit trail."""

@@ -36,6 +36,15 @@ class Watch(CatalogTable, table=True):
     sizes: dict[str, int] = json_field(dict)
 
 
+class WatchGap(CatalogTable, table=True):
+    """A time in which nobody looked: from the last look before it to the next one."""
+
+    __tablename__ = "watch_gap"
+
+    began_at: datetime = instant_field(key=True)
+    ended_at: datetime = instant_field(optional=False)
+
+
 class HealthStateRow(CatalogTable, table=True):
     """How a source stood when it was last looked at; an empty colour: it is not watched any more."""
 
@@ -176,6 +185,7 @@ class Reach(CatalogTable, table=True):
 
 
 WATCH = table_of(Watch)
+WATCH_GAP = table_of(WatchGap)
 HEALTH_STATE = table_of(HealthStateRow)
 HEALTH_TRANSITION = table_of(HealthTransition)
 INCIDENT = table_of(IncidentRow)

@@ -26,11 +26,13 @@ from shared.catalog.watch_models import (
     NOTICE,
     REACH,
     WATCH,
+    WATCH_GAP,
     WATCH_ID,
 )
 from shared.catalog.watch_records import OutboxNotice, WatchResult
 from shared.domain.incident import Acknowledgement, Incident
 from shared.domain.notice import Notice
+from shared.domain.period import SHORTEST_GAP
 from shared.domain.source_facts import Reachability
 
 
@@ -65,6 +67,7 @@ class WatchWriter:
     def note_watched(self, now: datetime) -> None:
         """Note that somebody looked."""
         with self._database.writing() as connection:
+            _note_gap(connection, now)
             values = {"watched_at": now, "watcher": self._actor}
             connection.execute(update(WATCH).where(WATCH.c.id == WATCH_ID).values(values))
 
@@ -84,6 +87,7 @@ class WatchWriter:
         if result.sizes is not None:
             values["sizes"] = dict(result.sizes)
         with self._database.writing() as connection:
+            _note_gap(connection, now)
             if not _count_up(connection, version, values):
                 return False
             _upsert_all(connection, HEALTH_STATE, [state_values(item) for item in result.states], key="source")
@@ -140,6 +144,13 @@ class WatchWriter:
         }
         with self._database.writing() as connection:
             upsert(connection, REACH, values, keys=("name",))
+
+
+def _note_gap(connection: Connection, now: datetime) -> None:
+    """Keep what this look ends: a time without any, as long as it bears on what is said of that time."""
+    before = connection.execute(select(WATCH.c.watched_at).where(WATCH.c.id == WATCH_ID)).scalar()
+    if before is not None and now - before >= SHORTEST_GAP:
+        upsert(connection, WATCH_GAP, {"began_at": before, "ended_at": now}, keys=("began_at",), update={})
 
 
 def _count_up(connection: Connection, version: int, values: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.domain.backup import BackupKind
 from shared.domain.exposure import PastBackup, PastTest
-from shared.domain.period import Period
+from shared.domain.period import Period, Stretch
 from shared.domain.proof import Outcome
 from shared.domain.source import Source
 
@@ -186,6 +186,7 @@ class PeriodFacts:
         until: End of the period, or the instant of the report where the period is not over.
         sources: By name.
         watched_since: When the watch looked for the first time; None where it never did.
+        unwatched: When nobody looked within the period, oldest first, what was before the first look included.
         incidents: Opened in the period, or open at its start, oldest first.
         actions: Of people in the period, oldest first.
     """
@@ -195,6 +196,7 @@ class PeriodFacts:
     until: datetime
     sources: tuple[SourceRecord, ...]
     watched_since: datetime | None = None
+    unwatched: tuple[Stretch, ...] = ()
     incidents: tuple[PastIncident, ...] = ()
     actions: tuple[PastAction, ...] = ()
     trail: TrailFact = TrailFact()

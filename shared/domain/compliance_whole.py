@@ -10,15 +10,20 @@ from shared.domain.control import (
     Control,
     ControlResult,
     Deviation,
+    Judgement,
+    Status,
     judged,
     over_whole,
     plural,
     unmeasured,
 )
+from shared.domain.period import Stretch, format_second, within
 from shared.units import format_duration
 
 _ALL = (ISO_BACKUP, SOC_BACKUP)
 _RED = "red"
+# What is wrong for less is still there when the watch looks again, by the shortest objective that is usual.
+_BLIND = timedelta(hours=24)
 # Deeds of people that need a reason, giving and taking access included.
 _NEED_REASON = (
     "hold.",
@@ -138,6 +143,9 @@ def _incidents(facts: PeriodFacts) -> ControlResult:
     if facts.watched_since is None or facts.watched_since >= facts.until:
         why = "nobody watched in the period, so no incident could be opened"
         return over_whole(INCIDENTS, unmeasured("", why))
+    first = min((item.first_record_at for item in facts.sources if item.first_record_at), default=facts.until)
+    blind = within(facts.unwatched, first, facts.until)
+    blind_seconds = sum(stretch.duration.total_seconds() for stretch in blind)
     watched = sum(1 for item in facts.sources if item.first_record_at and item.first_record_at < facts.until)
     open_ones = [item for item in facts.incidents if not _is_handled(item, facts)]
     taken_up = [item for item in facts.incidents if item.acknowledged_at and item.acknowledged_at < facts.until]
@@ -146,6 +154,7 @@ def _incidents(facts: PeriodFacts) -> ControlResult:
         ("incidents", len(facts.incidents)),
         ("taken up by a person", len(taken_up)),
         ("ended", sum(1 for item in facts.incidents if item.closed_at and item.closed_at < facts.until)),
+        ("hours not watched", round(blind_seconds / 3600)),
     )
     found = [
         Deviation(
@@ -162,8 +171,22 @@ def _incidents(facts: PeriodFacts) -> ControlResult:
         waits = sorted(item.acknowledged_at - item.opened_at for item in taken_up if item.acknowledged_at)
         median = max(waits[len(waits) // 2], timedelta(0))
         summary += f"; people took them up within {format_duration(median.total_seconds())} in the median"
-    answer = judged(evidence, found, examined=watched + len(facts.incidents), nothing="there was no source to watch")
+    unseen = [_unseen(stretch) for stretch in blind if blind_seconds >= _BLIND.total_seconds()]
+    if unseen and not found:
+        return over_whole(INCIDENTS, Judgement(status=Status.NOT_MEASURED, evidence=evidence, deviations=tuple(unseen)))
+    examined = watched + len(facts.incidents)
+    answer = judged(evidence, [*found, *unseen], examined=examined, nothing="there was no source to watch")
     return over_whole(INCIDENTS, answer, f"{summary}.")
+
+
+def _unseen(stretch: Stretch) -> Deviation:
+    return Deviation(
+        source="",
+        at=stretch.begins_at,
+        sentence=f"nobody watched from {format_second(stretch.begins_at)} to {format_second(stretch.ends_at)}: what "
+        "was wrong only then is no incident",
+        is_measured=False,
+    )
 
 
 def _is_handled(incident: PastIncident, facts: PeriodFacts) -> bool:

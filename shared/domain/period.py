@@ -1,15 +1,21 @@
 """A period that a report is about: a month, a quarter, a year, or days from and to, all in UTC."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
 from shared.units import format_instant
 
-_MONTH = re.compile(r"(\d{4})-(\d{2})")
-_QUARTER = re.compile(r"(\d{4})-Q([1-4])", re.IGNORECASE)
-_YEAR = re.compile(r"(\d{4})")
-_DAYS = re.compile(r"(\d{4}-\d{2}-\d{2})\.\.(\d{4}-\d{2}-\d{2})")
+SHORTEST_GAP = timedelta(hours=1)
+"""A watch that looks every ten minutes and was away for less has missed nothing that a report would speak of."""
+
+_FIRST_YEAR = 2000
+_MONTH = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
+_QUARTER = re.compile(r"(\d{4})-Q([1-4])", re.ASCII | re.IGNORECASE)
+_YEAR = re.compile(r"(\d{4})", re.ASCII)
+_DAYS = re.compile(r"(\d{4}-\d{2}-\d{2})\.\.(\d{4}-\d{2}-\d{2})", re.ASCII)
 _EXAMPLES = "write for example 2026-10, 2026-Q4, 2026 or 2026-10-01..2026-10-15"
 
 
@@ -35,6 +41,29 @@ class Period:
         if quarter := _QUARTER.fullmatch(self.label):
             return f"Q{quarter[2]} {quarter[1]}"
         return self.label.replace("..", " to ")
+
+
+class Stretch(NamedTuple):
+    """From an instant to another."""
+
+    begins_at: datetime
+    ends_at: datetime
+
+    @property
+    def duration(self) -> timedelta:
+        """How long it is."""
+        return self.ends_at - self.begins_at
+
+
+def within(stretches: Iterable[Stretch], begins_at: datetime, until: datetime) -> tuple[Stretch, ...]:
+    """Cut stretches to a time, join those that overlap, and leave out what is shorter than `SHORTEST_GAP` then."""
+    joined: list[Stretch] = []
+    for stretch in sorted(stretches):
+        cut = Stretch(max(stretch.begins_at, begins_at), min(stretch.ends_at, until))
+        if joined and cut.begins_at <= joined[-1].ends_at:
+            cut = Stretch(joined[-1].begins_at, max(joined.pop().ends_at, cut.ends_at))
+        joined.append(cut)
+    return tuple(stretch for stretch in joined if stretch.duration >= SHORTEST_GAP)
 
 
 def parse_period(text: str) -> Period:
@@ -83,4 +112,6 @@ def _months(label: str, year: int, month: int, count: int) -> Period:
 
 
 def _start(day: date) -> datetime:
+    if day.year < _FIRST_YEAR:
+        raise ValueError(f"nothing is kept from before {_FIRST_YEAR}")
     return datetime.combine(day, time(), UTC)

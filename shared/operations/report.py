@@ -170,6 +170,7 @@ def read_facts(catalog: Catalog, request: ReportRequest, now: datetime) -> Perio
         until=until,
         sources=records,
         watched_since=catalog.watched_since(),
+        unwatched=catalog.unwatched(begins_at, until),
         incidents=catalog.incidents_of_period(begins_at, until, only),
         actions=catalog.actions_of_period(begins_at, until),
         trail=catalog.trail_until(until),

@@ -17,6 +17,7 @@ from shared.domain.compliance_facts import (
     TrailFact,
 )
 from shared.domain.control import ControlResult, Status
+from shared.domain.period import Stretch
 from shared.domain.proof import Outcome
 from shared.domain.source import Objectives, Source
 from tests.support.compliance_facts import (
@@ -189,12 +190,39 @@ def test_a_red_incident_that_nobody_took_up_and_that_did_not_end_is_an_exception
         "incidents": 4,
         "taken up by a person": 1,
         "ended": 0,
+        "hours not watched": 0,
     }
 
 
 def test_without_a_watch_no_incident_is_not_a_good_sign() -> None:
     assert control(quiet_month(watched_since=None), "incidents").status is Status.NOT_MEASURED
     assert control(quiet_month(), "incidents").status is Status.MET
+
+
+def test_while_nobody_watched_no_incident_is_no_good_sign_either() -> None:
+    short = (Stretch(at(3), at(3) + timedelta(hours=23)),)
+    long = (*short, Stretch(at(20), at(20) + timedelta(hours=2)))
+
+    result = control(quiet_month(unwatched=long), "incidents")
+    assert result.status is Status.NOT_MEASURED
+    assert "nobody watched from 2026-10-03T02:00:00Z to 2026-10-04T01:00:00Z" in result.summary
+    assert dict(result.evidence)["hours not watched"] == 25
+
+    result = control(quiet_month(unwatched=short), "incidents")
+    assert (result.status, dict(result.evidence)["hours not watched"]) == (Status.MET, 23)
+
+
+def test_nobody_has_to_watch_before_there_is_a_source() -> None:
+    before = (Stretch(OCTOBER.begins_at, at(20)),)
+    source = quiet_source(first_record_at=at(20))
+    assert dict(control(quiet_month(source, unwatched=before), "incidents").evidence)["hours not watched"] == 0
+
+
+def test_what_is_open_is_not_met_whether_or_not_somebody_watched_all_the_time() -> None:
+    open_one = incident(1, opened_at=at(4))
+    result = control(quiet_month(incidents=(open_one,), unwatched=(Stretch(at(5), at(9)),)), "incidents")
+    assert result.status is Status.NOT_MET
+    assert [item.is_measured for item in result.deviations] == [True, False]
 
 
 def test_what_people_did_needs_a_reason() -> None:

@@ -1,0 +1,18 @@
+"""Times in which nobody watched: no incident can have been opened in them."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from shared.catalog.columns import Instant
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "watch_gap",
+        sa.Column("began_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("began_at"),
+    )
