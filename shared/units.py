@@ -5,8 +5,10 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-_DURATION = re.compile(r"(\d+)\s*(s|m|h|d|w|y)")
+_DURATION = re.compile(r"([0-9]+)\s*(s|m|h|d|w|y)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+_LONGEST_YEARS = 100
+_MOST_BYTES = 2**63 - 1
 # From what value on a unit is used, its seconds, its sign, and from what value on it is no more.
 _ALIKE = (
     (48 * 3600.0, 86400, "d", math.inf),
@@ -14,7 +16,7 @@ _ALIKE = (
     (120.0, 60, "min", 600 * 60.0),
     (0.0, 1, "s", 600.0),
 )
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)")
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     "KiB": 2**10,
     "MiB": 2**20,
@@ -27,13 +29,16 @@ def parse_duration(text: str) -> timedelta:
     """Read "24h", "7d", "90m" or "1h 30m"; a year is 365 days.
 
     Raises:
-        ValueError: The text is not a duration.
+        ValueError: The text is not a duration, or one of more than 100 years.
     """
     stripped = text.strip()
     parts = _DURATION.findall(stripped)
     if not parts or _DURATION.sub("", stripped).strip():
         raise ValueError(f"{text!r} is not a duration; write for example 30m, 24h or 7d")
-    return timedelta(seconds=sum(int(count) * _SECONDS[unit] for count, unit in parts))
+    seconds = sum(int(count) * _SECONDS[unit] for count, unit in parts)
+    if seconds > _LONGEST_YEARS * _SECONDS["y"]:
+        raise ValueError(f"{text!r} is too long; a duration is at most {_LONGEST_YEARS}y")
+    return timedelta(seconds=seconds)
 
 
 def parse_bytes(text: str) -> int:
@@ -45,7 +50,10 @@ def parse_bytes(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if not match:
         raise ValueError(f"{text!r} is not a size; write for example 512 MiB or 2 GB")
-    return int(float(match[1]) * _BYTES[match[2]])
+    size_bytes = float(match[1]) * _BYTES[match[2]]
+    if size_bytes > _MOST_BYTES:
+        raise ValueError(f"{text!r} is too much; a size is at most {_MOST_BYTES // 10**12} TB")
+    return int(size_bytes)
 
 
 def format_bytes(size_bytes: int) -> str:

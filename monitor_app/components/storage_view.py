@@ -53,7 +53,8 @@ def storage_facts(view: StorageView) -> dict[str, str]:
         sign = "-" if growth.bytes_per_month < 0 else "+"
         facts["Growth a month"] = f"{sign}{size(abs(growth.bytes_per_month))}, over the last {growth.days} days"
     if view.cost.total is not None:
-        facts["A month costs"] = format_money(view.cost.total, view.cost.currency)
+        whole = "A month costs" if not view.cost.unpriced else "A month costs, as far as priced"
+        facts[whole] = format_money(view.cost.total, view.cost.currency)
     if view.limit_bytes is not None:
         facts["Limit"] = size(view.limit_bytes)
     if limit is not None and limit.earliest is not None and not limit.is_reached:

@@ -6,7 +6,7 @@ They have no foreign keys to sources: the system itself has a state too, and so 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, Index, Text, UniqueConstraint, false, text
+from sqlalchemy import JSON, Boolean, Column, Index, Integer, Text, UniqueConstraint, false, text
 from sqlmodel import Field
 
 from shared.catalog.fields import (
@@ -97,6 +97,7 @@ class IncidentRow(CatalogTable, table=True):
     reasons: list[Any] = json_field(list)
     told: str = text_field()
     told_at: datetime | None = instant_field()
+    words: int = Field(sa_column=Column(Integer(), default=0, server_default=text("0"), nullable=False))
     told_version: int = count_field()
     told_causes: list[str] = json_field(list)
     absent: dict[str, str] | None = Field(sa_column=Column(JSON(), default=dict, nullable=True))

@@ -3,12 +3,21 @@
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from shared.config.section import Bytes, Section
 from shared.domain.cost import Prices
 
-Price = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+_LEAST, _MOST = Decimal("1e-9"), Decimal("1e9")
+
+
+def _sensible(price: Decimal) -> Decimal:
+    if price and not _LEAST <= price <= _MOST:
+        raise ValueError(f"{price} is no price: 0, or from {_LEAST:f} to {_MOST:f}")
+    return abs(price)  # -0.0 is 0
+
+
+Price = Annotated[Decimal, Field(ge=0, allow_inf_nan=False), AfterValidator(_sensible)]
 
 
 class PricesSection(Section):

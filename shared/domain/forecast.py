@@ -159,12 +159,18 @@ def _span(history: Sequence[DayVolume]) -> int:
 
 
 def _too_short(days: int) -> str:
-    return f"Only {days} days are recorded; a trend needs {2 * SAMPLE_DAYS} and a forecast {MINIMUM_DAYS}."
+    return f"{_recorded(days)}; a trend needs {2 * SAMPLE_DAYS} and a forecast {MINIMUM_DAYS}."
+
+
+def _recorded(days: int) -> str:
+    if not days:
+        return "The first day is not over"
+    return f"Only {days} days are recorded" if days > 1 else "Only 1 day is recorded"
 
 
 def _not_settled(settled_on: date | None, today: date, days: int) -> str:
     if settled_on is None:
-        return f"Only {days} days are recorded; a forecast needs {MINIMUM_DAYS}."
+        return f"{_recorded(days)}; a forecast needs {MINIMUM_DAYS}."
     from_day = settled_on + timedelta(days=MINIMUM_DAYS)
     begun = "begin" if today < settled_on else "began"
     return (

@@ -39,6 +39,7 @@ class Incident:
         reasons: Why, worst first; never green ones.
         told: What people were told last; None while nothing was told, green once the recovery was.
         told_at: When.
+        words: How often people were told something new of it.
         told_version: Version of the health state that was told.
         told_causes: Names of all reasons that were told, each with its colour, and with what it is about if it can be
             about several things.
@@ -67,6 +68,7 @@ class Incident:
     reasons: tuple[Reason, ...] = ()
     told: Colour | None = None
     told_at: datetime | None = None
+    words: int = 0
     told_version: int = 0
     told_causes: tuple[str, ...] = ()
     absent: Mapping[str, datetime] = field(default_factory=dict)
@@ -247,6 +249,7 @@ class Incident:
             self,
             told=colour,
             told_at=now,
+            words=self.words + 1,
             told_version=version,
             told_causes=self._with_causes(now_said),
             held="",

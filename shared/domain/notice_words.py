@@ -57,14 +57,14 @@ def clock(at: datetime, now: datetime) -> str:
 
 
 def age(length: timedelta) -> str:
-    """Print an age in hours, because objectives are agreed in hours: `8 min`, `26 h`, `5 d`."""
+    """Print an age in hours, because objectives are agreed in hours, to the nearest: `8 min`, `26 h`, `5 d`."""
     seconds = max(0.0, length.total_seconds())
     if seconds < 60:
         return "less than a minute"
-    if seconds < 3600:
-        return f"{int(seconds // 60)} min"
-    hours = int(seconds // 3600)
-    return f"{hours} h" if hours < 96 else f"{hours // 24} d"
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{hours} h" if hours < 96 else f"{round(seconds / 86400)} d"
 
 
 def duration(seconds: float | None) -> str:

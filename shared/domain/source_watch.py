@@ -289,9 +289,9 @@ class _Teller:
         )
 
     def _again(self, incident: Incident) -> str:
-        """Tell another word about the same change from the one before it."""
+        """Tell another word about the same change from the one before it, also where a clock was set back."""
         is_other = incident.told_at is not None and incident.told_version == self._state.version
-        return f":{incident.told_at:%Y%m%dT%H%M%SZ}" if is_other else ""
+        return f":{incident.words}" if is_other else ""
 
     def _why_not_now(self, incident: Incident) -> str:
         """Say why this is not told now: a maintenance window holds back all, quiet hours what was never red."""
@@ -314,7 +314,7 @@ class _Teller:
             news = self._about(NewsKind.ESCALATION, key, after)
             self.news.append(replace(news, first_step=steps[0], reminds=is_due))
         elif is_due:
-            key = f"reminder:{incident.id}:{incident.told_at or self._now:%Y%m%dT%H%M%SZ}:{after.reminders}"
+            key = f"reminder:{incident.id}:{incident.words}:{after.reminders}"
             self.news.append(self._about(NewsKind.REMINDER, key, after))
         return after
 

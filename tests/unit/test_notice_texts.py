@@ -79,7 +79,10 @@ def test_impact_counts_the_hours_that_are_left() -> None:
         (timedelta(seconds=-5), "less than a minute"),
         (timedelta(minutes=1), "1 min"),
         (timedelta(minutes=59), "59 min"),
-        (timedelta(hours=26, minutes=50), "26 h"),
+        (timedelta(minutes=59, seconds=45), "1 h"),
+        (timedelta(hours=26, minutes=20), "26 h"),
+        (timedelta(hours=26, minutes=50), "27 h"),
+        (timedelta(hours=95, minutes=40), "4 d"),
         (timedelta(hours=96), "4 d"),
     ],
 )

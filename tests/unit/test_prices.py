@@ -22,6 +22,11 @@ def test_prices_are_read_exactly_and_sizes_as_people_write_them() -> None:
     )
 
 
+def test_what_is_free_has_no_sign() -> None:
+    free = PricesSection.model_validate({"currency": "EUR", "egress_per_gb": "-0.0"}).prices().egress_per_gb
+    assert str(free) == "0.0"
+
+
 def test_nothing_is_assumed() -> None:
     assert PricesSection().prices() == Prices()
 
@@ -34,6 +39,9 @@ def test_nothing_is_assumed() -> None:
         ({"currency": "euro"}, "pattern"),
         ({"currency": "EUR", "storage_per_gb_month": -1}, "greater than or equal to 0"),
         ({"currency": "EUR", "storage_per_gb_month": "nan"}, "finite"),
+        ({"currency": "EUR", "egress_per_gb": "1e400"}, "is no price"),
+        ({"currency": "EUR", "egress_per_gb": "1e-400"}, "is no price: 0, or from 0.000000001 to 1000000000"),
+        ({"storage_limit": "99999999999999999999 TB"}, "is too much"),
         ({"storage_limit": "0 GB"}, "greater than 0"),
         ({"price": 1}, "Extra inputs"),
     ],

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.escalation import Escalation
@@ -65,6 +65,16 @@ def _calm_down(story: Story) -> None:
         now += timedelta(hours=3)
 
 
+BACK_AND_FORTH = [
+    (minutes, {"app": codes, "shop": [], "": []}, "")
+    for minutes, codes in (
+        (-600, []), (-600, []), (-600, ["anomaly", "no-backup"]), (-600, ["anomaly", "backup-stale"]),
+        (0, ["anomaly", "no-backup"]), (120, ["backup-stale"]),
+    )
+]  # fmt: skip
+
+
+@example(steps=BACK_AND_FORTH, policy=WatchPolicy())
 @given(steps=STEPS, policy=POLICIES)
 @settings(max_examples=150, deadline=None)
 def test_no_word_is_said_twice(steps: Sequence[tuple[int, dict[str, list[str]], str]], policy: WatchPolicy) -> None:

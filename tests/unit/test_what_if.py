@@ -186,7 +186,9 @@ def test_a_rule_is_read_and_printed_again(text: str, rule: KeepRule) -> None:
     assert parse_keep_rule(format_keep_rule(rule)) == rule
 
 
-@pytest.mark.parametrize("text", ["", "soon", "weekly=-1", "age=", "fortnightly=2", "weekly=4;monthly=2", "weekly=٣"])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "weekly=-1", "age=", "fortnightly=2", "weekly=4;monthly=2", "weekly=٣", "99999999999d", "٣d"]
+)
 def test_what_is_no_rule_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"duration|rule"):
         parse_keep_rule(text)

@@ -1,4 +1,4 @@
-"""Times in which nobody watched: no incident can have been opened in them."""
+"""Times in which nobody watched: no incident can have been opened in them; how often an incident was told of."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,3 +16,4 @@ def upgrade() -> None:
         sa.Column("ended_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("began_at"),
     )
+    op.add_column("incident", sa.Column("words", sa.Integer(), server_default=sa.text("0"), nullable=False))
