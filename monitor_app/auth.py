@@ -152,4 +152,4 @@ def show_gate(gate: Gate) -> None:
     if gate.is_signed_in:
         st.button("Sign out, to use another account", on_click=st.logout, key="sign_out")
     else:
-        st.button("Sign in", on_click=st.login, type="primary", key="sign_in")
+        st.button("Sign in", on_click=st.login, key="sign_in")

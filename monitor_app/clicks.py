@@ -8,6 +8,7 @@ import streamlit as st
 
 from monitor_app import auth, data, site
 from monitor_app.actions.command import Done
+from monitor_app.components import finding
 from monitor_app.site import Site
 from shared.clock import monotonic_seconds
 from shared.domain.person import Person, Role
@@ -43,6 +44,16 @@ def run(intent: tuple[str, ...], needs: Role, command: Callable[[Site, Person, s
     wanted.done_at_seconds = monotonic_seconds()
     st.session_state[FLASH] = done.message
     data.forget()
+
+
+def close_when_done(*, submitted: bool) -> None:
+    """End a dialog whose command is done; what was refused is told in it, where what was typed can be mended."""
+    if not submitted:
+        return
+    if found := st.session_state.pop(PROBLEM, None):
+        finding.problem(GoldcopyError(found[0], hint=found[1]))
+    else:
+        st.rerun()
 
 
 def _intent(intent: tuple[str, ...]) -> _Intent:

@@ -73,15 +73,14 @@ def backup_buttons(backup_id: str, holds: tuple[HoldRow, ...]) -> None:
             _release(backup_id, hold.owner)
 
 
-@st.dialog("Back up now", icon=":material/backup:")
+@st.dialog("Back up now", icon=":material/backup:", on_dismiss="rerun")
 def _back_up_now(sources: tuple[str, ...]) -> None:
     st.text("Prefect's worker takes it as soon as the source is free.")
     with st.form("back-up-now", border=False):
         st.selectbox("Source", sources, key="back-up-source")
         _reason_input("back-up-reason")
-        submitted = st.form_submit_button("Back up", type="primary", on_click=_back_up)
-    if submitted:
-        st.rerun()
+        submitted = st.form_submit_button("Back up", on_click=_back_up)
+    clicks.close_when_done(submitted=submitted)
 
 
 def _back_up() -> None:
@@ -90,14 +89,13 @@ def _back_up() -> None:
     clicks.run(("back up", source, reason), Role.OPERATOR, command)
 
 
-@st.dialog("Run a restore test", icon=":material/labs:")
+@st.dialog("Run a restore test", icon=":material/labs:", on_dismiss="rerun")
 def _restore_test(backup_id: str) -> None:
     st.text(f"{backup_id} is restored to a throwaway server and compared with what the source held.")
     with st.form("restore-test", border=False):
         _reason_input("restore-test-reason")
-        submitted = st.form_submit_button("Run it", type="primary", on_click=_test, args=(backup_id,))
-    if submitted:
-        st.rerun()
+        submitted = st.form_submit_button("Run it", on_click=_test, args=(backup_id,))
+    clicks.close_when_done(submitted=submitted)
 
 
 def _test(backup_id: str) -> None:
@@ -105,14 +103,13 @@ def _test(backup_id: str) -> None:
     clicks.run(("test", backup_id), Role.OPERATOR, command)
 
 
-@st.dialog("Hold this backup", icon=":material/lock:")
+@st.dialog("Hold this backup", icon=":material/lock:", on_dismiss="rerun")
 def _hold(backup_id: str) -> None:
     st.text(f"{backup_id} does not expire until you, or an admin, release it.")
     with st.form("hold", border=False):
         _reason_input("hold-reason")
-        submitted = st.form_submit_button("Hold", type="primary", on_click=_place_hold, args=(backup_id,))
-    if submitted:
-        st.rerun()
+        submitted = st.form_submit_button("Hold", on_click=_place_hold, args=(backup_id,))
+    clicks.close_when_done(submitted=submitted)
 
 
 def _place_hold(backup_id: str) -> None:
@@ -120,14 +117,13 @@ def _place_hold(backup_id: str) -> None:
     clicks.run(("hold", backup_id), Role.OPERATOR, partial(backups.place_hold, backup_id=backup_id, reason=reason))
 
 
-@st.dialog("Release a hold", icon=":material/lock_open:")
+@st.dialog("Release a hold", icon=":material/lock_open:", on_dismiss="rerun")
 def _release(backup_id: str, owner: str) -> None:
     st.text(f"{backup_id} may expire again when its time comes.")
     with st.form("release", border=False):
         _reason_input("release-reason")
-        submitted = st.form_submit_button("Release", type="primary", on_click=_release_hold, args=(backup_id, owner))
-    if submitted:
-        st.rerun()
+        submitted = st.form_submit_button("Release", on_click=_release_hold, args=(backup_id, owner))
+    clicks.close_when_done(submitted=submitted)
 
 
 def _release_hold(backup_id: str, owner: str) -> None:
@@ -135,13 +131,13 @@ def _release_hold(backup_id: str, owner: str) -> None:
     clicks.run(("release", backup_id, owner), Role.OPERATOR, command)
 
 
-@st.dialog("Log a backup made elsewhere", icon=":material/edit_note:")
+@st.dialog("Log a backup made elsewhere", icon=":material/edit_note:", on_dismiss="rerun")
 def _log_backup() -> None:
     st.text("It is shown in the history, and never counted as protection: Goldcopy has not seen it.")
     now = utc_now()
     with st.form("log-backup", border=False):
         st.selectbox("Source", data.source_names(), key="log-source", accept_new_options=True, required=True)
-        st.date_input("Data of (UTC day)", value=now.date(), max_value=now.date(), key="log-day", required=True)
+        st.date_input("Data of (UTC day)", value=now.date(), max_value=now.date(), key="log-day")
         st.time_input("at (UTC)", value=time(now.hour, now.minute), key="log-time", required=True)
         st.text_input("Where it lies", key="log-place", max_chars=LONGEST_REASON, required=True)
         st.number_input(
@@ -154,16 +150,19 @@ def _log_backup() -> None:
             required=True,
         )
         _reason_input("log-reason")
-        submitted = st.form_submit_button("Log backup", type="primary", on_click=_log)
-    if submitted:
-        st.rerun()
+        submitted = st.form_submit_button("Log backup", on_click=_log)
+    clicks.close_when_done(submitted=submitted)
 
 
 def _log() -> None:
     state = st.session_state
+    day, at = state.get("log-day"), state.get("log-time")
+    if day is None or at is None:
+        state[clicks.PROBLEM] = ("the day or the time of the data is missing", "Fill them in.")
+        return
     backup = ManualBackup(
         source=_value("log-source"),
-        taken_at=datetime.combine(state["log-day"], state["log-time"], UTC),
+        taken_at=datetime.combine(day, at, UTC),
         place=_value("log-place"),
         stored_bytes=round(float(state.get("log-size") or 0) * _GIGABYTE),
         reason=_value("log-reason"),

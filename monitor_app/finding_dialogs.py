@@ -19,7 +19,7 @@ def acknowledge_button(item: Finding) -> None:
         _acknowledge(item)
 
 
-@st.dialog("Acknowledge", icon=":material/front_hand:")
+@st.dialog("Acknowledge", icon=":material/front_hand:", on_dismiss="rerun")
 def _acknowledge(item: Finding) -> None:
     if item.kind is FindingKind.INCIDENT:
         st.text("You take it: reminders and escalation stop, until something worse or new comes.")
@@ -27,9 +27,8 @@ def _acknowledge(item: Finding) -> None:
         st.text("You say that it is no trouble: what was found is normal from now on, and colours nothing any more.")
     with st.form("acknowledge", border=False):
         st.text_input("Reason", key="ack-reason", max_chars=LONGEST_REASON, required=True, help="Kept, with your name.")
-        submitted = st.form_submit_button("Acknowledge", type="primary", on_click=_run, args=(item.kind, item.id))
-    if submitted:
-        st.rerun()
+        submitted = st.form_submit_button("Acknowledge", on_click=_run, args=(item.kind, item.id))
+    clicks.close_when_done(submitted=submitted)
 
 
 def _run(kind: FindingKind, finding_id: str) -> None:

@@ -19,7 +19,7 @@ def ask_button(sources: tuple[str, ...]) -> None:
         _ask(sources)
 
 
-@st.dialog("Ask for a restore", icon=":material/restore:")
+@st.dialog("Ask for a restore", icon=":material/restore:", on_dismiss="rerun")
 def _ask(sources: tuple[str, ...]) -> None:
     source = st.selectbox("Source", sources, key="ask-source")
     choices = dict(data.restorable(source)) if source else {}
@@ -44,9 +44,8 @@ def _ask(sources: tuple[str, ...]) -> None:
             help="In words, or as env:NAME; never a password.",
         )
         st.text_input("Reason", key="ask-reason", max_chars=LONGEST_REASON, required=True, help="Kept in the trail.")
-        submitted = st.form_submit_button("Ask", type="primary", on_click=_send, args=(source,))
-    if submitted:
-        st.rerun()
+        submitted = st.form_submit_button("Ask", on_click=_send, args=(source,))
+    clicks.close_when_done(submitted=submitted)
 
 
 def close_buttons(item: RestoreRequestRecord) -> None:
@@ -60,16 +59,15 @@ def close_buttons(item: RestoreRequestRecord) -> None:
             _close(item.id, RequestState.REFUSED)
 
 
-@st.dialog("Close this request")
+@st.dialog("Close this request", on_dismiss="rerun")
 def _close(number: int, state: RequestState) -> None:
     is_done = state is RequestState.DONE
     st.text("It was carried out: say how it went." if is_done else "Nothing is restored for it: say why.")
     with st.form("close-request", border=False):
         st.text_input("Reason", key="close-reason", max_chars=LONGEST_REASON, required=True, help="Kept in the trail.")
         label = "Mark as done" if is_done else "Withdraw"
-        submitted = st.form_submit_button(label, type="primary", on_click=_run_close, args=(number, state))
-    if submitted:
-        st.rerun()
+        submitted = st.form_submit_button(label, on_click=_run_close, args=(number, state))
+    clicks.close_when_done(submitted=submitted)
 
 
 def _run_close(number: int, state: RequestState) -> None:

@@ -132,7 +132,7 @@ def _check_manual(backup: ManualBackup, now: datetime) -> None:
             f"the backup is of before {_EARLIEST.year}", hint="Say when its data is of, with the year in full."
         )
     if not 0 < backup.stored_bytes <= MOST_BYTES:
-        raise UsageProblem("the size is not one of a backup", hint="Give its size in bytes, more than 0.")
+        raise UsageProblem("the size is not one of a backup", hint="Give its size, more than 0.")
 
 
 def _request(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.health_reason import Colour, Reason
-from shared.units import format_instant
+from shared.domain.notice_words import moment
 
 CHANNEL_FAILED = "channel-failed"
 """Code of the reason that a failing channel gives."""
@@ -45,7 +45,7 @@ class ChannelFailures:
 
 def channel_reason(failures: ChannelFailures) -> Reason:
     """Say why a broken channel makes the system yellow."""
-    since = format_instant(failures.since.replace(microsecond=0))
+    since = moment(failures.since)
     return Reason(
         code=CHANNEL_FAILED,
         colour=Colour.YELLOW,

@@ -120,6 +120,30 @@ def test_escape_closes_a_dialog_and_nothing_happens(tab: Tab, place: Path) -> No
     assert _logged(place) == logged
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_open_dialog_is_accessible(app: RunningApp, chromium: Browser, scheme: str) -> None:
+    with open_tab(chromium, app.url, scheme=scheme) as tab:
+        tab.open("/history" if PAGES[0].file != "history" else "/")
+        tab.page.get_by_role("button", name="Log a backup made elsewhere").click()
+        expect(tab.page.get_by_role("dialog").get_by_role("button", name="Log backup")).to_be_visible()
+        tab.shoot(f"dialog-{scheme}")
+        assert tab.findings_of_axe() == []
+
+
+def test_what_is_missing_is_told_in_the_dialog_and_what_was_typed_stays(tab: Tab, place: Path) -> None:
+    logged = _logged(place)
+    tab.open("/history" if PAGES[0].file != "history" else "/")
+    tab.page.get_by_role("button", name="Log a backup made elsewhere").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Where it lies").fill("tape 8")
+    dialog.get_by_role("textbox", name="Reason").fill("before the move")
+    dialog.get_by_role("textbox", name="Reason").press("Tab")
+    dialog.get_by_role("button", name="Log backup").click()
+    expect(dialog.get_by_text("The size is not one of a backup")).to_be_visible()
+    expect(dialog.get_by_role("textbox", name="Where it lies")).to_have_value("tape 8")
+    assert _logged(place) == logged
+
+
 def test_a_backup_that_prefect_cannot_take_is_told_and_recorded(tab: Tab, place: Path) -> None:
     tab.open("/history" if PAGES[0].file != "history" else "/")
     # Nobody types a reason for what cannot be started.
@@ -131,7 +155,10 @@ def test_a_backup_that_prefect_cannot_take_is_told_and_recorded(tab: Tab, place:
     dialog.get_by_role("textbox", name="Reason").fill("before the release")
     dialog.get_by_role("textbox", name="Reason").press("Tab")
     dialog.get_by_role("button", name="Back up", exact=True).click()
-    expect(tab.page.get_by_text("does not do what was asked", exact=False)).to_be_visible()
+    expect(dialog.get_by_text("does not do what was asked", exact=False)).to_be_visible()
+    expect(dialog.get_by_role("textbox", name="Reason")).to_have_value("before the release")
+    tab.shoot("dialog-refused")
+    assert tab.findings_of_axe() == []
     with open_catalog(f"sqlite:///{place.parent}/.goldcopy/catalog.db", read_only=True) as catalog:
         newest = [entry.action for entry in catalog.newest_audit_entries(2)]
     assert newest == ["backup.request.failed", "backup.request"]

@@ -14,8 +14,8 @@ PROGRAM = """
 import sys, time
 from shared.cli.interruption import Interruption
 Interruption(grace_seconds=float(sys.argv[1])).listen()
-print("at work", flush=True)
 try:
+    print("at work", flush=True)
     time.sleep(60)
 finally:
     print("clearing", flush=True)
