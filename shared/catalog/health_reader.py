@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, select
+from sqlalchemy import Connection, Select, case, func, literal, select
 
+from shared.catalog.columns import Instant
 from shared.catalog.connection import Database
 from shared.catalog.conversion import status_record
 from shared.catalog.models import BACKUP, BACKUP_DAY, CLEANUP_ACTION, RESTORE_TEST, RUN, SOURCE, SOURCE_STATUS
@@ -20,6 +21,7 @@ from shared.domain.exposure import PastBackup
 from shared.domain.proof import Outcome
 from shared.domain.source_facts import DamagedBackup, Reachability, RestoreTestFact, RunningRun
 
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _WERE_COMPLETE = [BackupStatus.COMPLETE.value, BackupStatus.EXPIRING.value, BackupStatus.EXPIRED.value]
 _BEGUN = [
     state.value
@@ -122,7 +124,9 @@ class HealthReader:
             func.sum(case((days.day >= recent_since, days.ok), else_=0)).label("recent_ok"),
             func.sum(case((days.day >= recent_since, days.failed), else_=0)).label("recent_failed"),
         )
-        query = select(days.source, *sums).where(days.day >= since).group_by(days.source)
+        # By the name of the source, not the day's: or SQLite groups along all days there ever were.
+        query = select(SOURCE.c.name.label("source"), *sums).join(SOURCE, SOURCE.c.name == days.source)
+        query = query.where(days.day >= since).group_by(SOURCE.c.name)
         with self._database.reading() as connection:
             return {
                 row.source: BackupCounts(
@@ -194,7 +198,8 @@ def _attempts(connection: Connection) -> dict[str, AttemptsRow]:
         .where(
             failed.c.source == SOURCE.c.name,
             failed.c.status == BackupStatus.FAILED.value,
-            began.is_(None) | (failed.c.started_at > began),
+            # A range of the index; with an OR it would be every backup of the source.
+            failed.c.started_at > func.coalesce(began, literal(_EARLIEST, Instant())),
         )
         .correlate(SOURCE)
         .scalar_subquery()
@@ -205,8 +210,10 @@ def _attempts(connection: Connection) -> dict[str, AttemptsRow]:
 
 def _last_started(connection: Connection, since: datetime) -> dict[str, dict[BackupKind, datetime]]:
     found: dict[str, dict[BackupKind, datetime]] = defaultdict(dict)
-    columns = (BACKUP.c.source, BACKUP.c.kind, func.max(BACKUP.c.started_at).label("at"))
-    query = select(*columns).where(BACKUP.c.started_at >= since).group_by(BACKUP.c.source, BACKUP.c.kind)
+    # By the name of the source, not the backup's: or SQLite groups along the index of all backups there ever were.
+    columns = (SOURCE.c.name.label("source"), BACKUP.c.kind, func.max(BACKUP.c.started_at).label("at"))
+    query = select(*columns).join(SOURCE, SOURCE.c.name == BACKUP.c.source)
+    query = query.where(BACKUP.c.started_at >= since).group_by(SOURCE.c.name, BACKUP.c.kind)
     for row in connection.execute(query):
         found[row.source][BackupKind(row.kind)] = row.at
     return found

@@ -138,9 +138,11 @@ def calibrate(tests: Sequence[RestoreTestFact]) -> Calibration:
     if len(points) <= TESTS_FOR_INTERVAL:
         return Calibration(inside=0, predicted=0)
     sums, inside = _sums(points), 0
-    for number, left_out in enumerate(points):
-        spread = _spread(points[:number] + points[number + 1 :])
-        guess, half = _fitted(sums.without(left_out), spread, left_out.size)
+    smallest, second, *_, second_largest, largest = sorted(point.size for point in points)
+    for left_out in points:
+        high = second_largest if left_out.size == largest else largest
+        low = second if left_out.size == smallest else smallest
+        guess, half = _fitted(sums.without(left_out), high / low, left_out.size)
         inside += abs(left_out.seconds - guess) <= half
     return Calibration(inside=inside, predicted=len(points))
 
