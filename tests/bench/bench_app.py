@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from shared.clock import monotonic_seconds, utc_now, wait
 from shared.demo.generated_history import HistoryShape, configuration_text, fill_catalog
-from tests.bench.bench_status import postgres_url
+from tests.bench.bench_status import gather_statistics, postgres_url
 from tests.support.app_server import free_port, running_app
 from tests.support.browser import CHROMIUM_FLAGS, Tab, open_tab
 
@@ -186,6 +186,7 @@ def _catalog(folder: Path, name: str, url: str, shape: HistoryShape) -> Path:
     place = folder / name
     place.mkdir()
     made = fill_catalog(url or f"sqlite:///{place}/catalog.db", utc_now(), shape)
+    gather_statistics(url)
     config = place / "goldcopy.toml"
     config.write_text(configuration_text(url or f"sqlite:///{place}/catalog.db", shape), encoding="utf-8")
     print(f"{name}: {made.backups:,} backups, {made.restore_tests:,} restore tests", flush=True)
@@ -220,6 +221,7 @@ def main() -> int:
             if not chosen.skip_naive:
                 columns["naive 1000x1100"] = measure_naive(browser, f"sqlite:///{config.parent}/catalog.db")
         if not chosen.small and not chosen.skip_postgres:
+            (folder / "server").mkdir()
             with postgres_url(folder / "server") as url:
                 columns["Postgres 1000x1100"] = measure(browser, _catalog(folder, "postgres", url, LARGE))
         browser.close()
