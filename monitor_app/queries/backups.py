@@ -100,5 +100,6 @@ _RESULTS: dict[Result, tuple[ColumnElement[bool], ...]] = {
     Result.DAMAGED: (and_(_COMPLETE, BACKUP.c.damaged_at.is_not(None)),),
     Result.HELD: (_HELD,),
     Result.RUNNING: (_status(BackupStatus.RUNNING),),
-    Result.EXPIRED: (_status(BackupStatus.EXPIRED, BackupStatus.EXPIRING),),
+    # Most of all there ever were: said so that no index is taken for it, whose rows would all have to be sorted.
+    Result.EXPIRED: (not_(_status(BackupStatus.RUNNING, BackupStatus.COMPLETE, BackupStatus.FAILED)),),
 }

@@ -56,6 +56,7 @@ class Backup(CatalogTable, table=True):
         Index("ix_backup_source_started", "source", "started_at"),
         Index("ix_backup_source_recovery_point", "source", "status", "recovery_point_at"),
         Index("ix_backup_started", "started_at", "id"),
+        Index("ix_backup_status_source", "status", "source", "started_at"),
     )
 
     id: str = text_field(key=True)

@@ -37,8 +37,8 @@ _NAIVE_SECONDS = 240_000
 def measure(browser: Browser, config: Path) -> dict[str, float]:
     """Start the app on a catalog and measure it."""
     with running_app(config) as app:
-        found = {"first ever": timed(lambda: _visit(browser, app.url))}
-        found["first page"] = median(timed(lambda: _visit(browser, app.url)) for _ in range(RUNS))
+        found = {"first ever": _visit(browser, app.url)}
+        found["first page"] = median(_visit(browser, app.url) for _ in range(RUNS))
         with open_tab(browser, app.url) as tab:
             tab.open()
             for name in ("One source", "Findings", "Recovery", "Backup history", "Are we safe?"):
@@ -73,9 +73,10 @@ def timed(action: Callable[[], object]) -> float:
     return monotonic_seconds() - begun
 
 
-def _visit(browser: Browser, url: str) -> None:
+def _visit(browser: Browser, url: str) -> float:
+    """Seconds until the first page is drawn in a browser that has nothing of it yet, once that browser is there."""
     with open_tab(browser, url) as tab:
-        tab.open()
+        return timed(tab.open)
 
 
 def _leave(tab: Tab) -> None:

@@ -16,4 +16,5 @@ def upgrade() -> None:
         sa.Column("ended_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("began_at"),
     )
+    op.create_index("ix_backup_status_source", "backup", ["status", "source", "started_at"])
     op.add_column("incident", sa.Column("words", sa.Integer(), server_default=sa.text("0"), nullable=False))
