@@ -76,8 +76,7 @@ def _flash() -> None:
     """Say what the last click did, once."""
     if message := st.session_state.pop(clicks.FLASH, None):
         st.toast(esc(message), icon=":material/check_circle:", duration="long")
-    if found := st.session_state.pop(clicks.PROBLEM, None):
-        finding.problem(GoldcopyError(found[0], hint=found[1]))
+    clicks.tell_problem()
 
 
 @st.fragment(run_every="60s")

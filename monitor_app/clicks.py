@@ -15,7 +15,7 @@ from shared.domain.person import Person, Role
 from shared.errors import GoldcopyError
 
 FLASH = "flash"
-PROBLEM = "flash-problem"
+_PROBLEM = "flash-problem"
 # The same thing asked for again this soon is an impatient second click, not a second wish.
 SAME_CLICK_SECONDS = 10.0
 _TOKENS = "tokens"
@@ -39,7 +39,7 @@ def run(intent: tuple[str, ...], needs: Role, command: Callable[[Site, Person, s
     try:
         done = command(site.current(), auth.require(needs), wanted.token)
     except GoldcopyError as error:
-        st.session_state[PROBLEM] = (error.message, error.hint)
+        st.session_state[_PROBLEM] = error
         return
     wanted.done_at_seconds = monotonic_seconds()
     st.session_state[FLASH] = done.message
@@ -48,12 +48,16 @@ def run(intent: tuple[str, ...], needs: Role, command: Callable[[Site, Person, s
 
 def close_when_done(*, submitted: bool) -> None:
     """End a dialog whose command is done; what was refused is told in it, where what was typed can be mended."""
-    if not submitted:
-        return
-    if found := st.session_state.pop(PROBLEM, None):
-        finding.problem(GoldcopyError(found[0], hint=found[1]))
-    else:
+    if submitted and not tell_problem():
         st.rerun()
+
+
+def tell_problem() -> bool:
+    """Say once why the last click was refused; False where it was not."""
+    error: GoldcopyError | None = st.session_state.pop(_PROBLEM, None)
+    if error is not None:
+        finding.problem(error)
+    return error is not None
 
 
 def _intent(intent: tuple[str, ...]) -> _Intent:

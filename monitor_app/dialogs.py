@@ -156,13 +156,9 @@ def _log_backup() -> None:
 
 def _log() -> None:
     state = st.session_state
-    day, at = state.get("log-day"), state.get("log-time")
-    if day is None or at is None:
-        state[clicks.PROBLEM] = ("the day or the time of the data is missing", "Fill them in.")
-        return
     backup = ManualBackup(
         source=_value("log-source"),
-        taken_at=datetime.combine(day, at, UTC),
+        taken_at=datetime.combine(state["log-day"], state["log-time"], UTC),
         place=_value("log-place"),
         stored_bytes=round(float(state.get("log-size") or 0) * _GIGABYTE),
         reason=_value("log-reason"),

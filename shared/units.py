@@ -133,7 +133,8 @@ def _in_one_unit(seconds: Sequence[float], start: int) -> list[str]:
     for _, unit_seconds, unit, limit in _ALIKE[start:]:
         for decimals in (0, 1):
             texts = [f"{value / unit_seconds:.{decimals}f} {unit}" for value in seconds]
-            if largest < limit and len(set(texts)) == len(seconds):
+            is_common = round(largest / unit_seconds, decimals) * unit_seconds < limit  # as it would be printed
+            if is_common and len(set(texts)) == len(seconds):
                 return texts
     return [_in_units(value) for value in seconds]
 

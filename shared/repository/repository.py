@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 
-from shared.domain.backup import SOURCE_NAME
+from shared.domain.backup import SOURCE_NAME, parse_backup_id
 from shared.domain.manifest import Manifest, ObjectRecord, decode_manifest, encode_manifest
 from shared.domain.proof import Finding, Severity
 from shared.errors import (
@@ -223,7 +223,7 @@ class Repository:
         """Return up to `count` of the newest readable manifests of a source, newest first."""
         found: list[Manifest] = []
         # An id names a second: those of one second are read together and put in order by what they hold.
-        for _second, ids in groupby(reversed(self.list_backup_ids(source)), key=lambda backup_id: backup_id[:16]):
+        for _second, ids in groupby(reversed(self.list_backup_ids(source)), key=lambda name: parse_backup_id(name).at):
             if len(found) >= count:
                 break
             answers = [self._read_or_finding((source, backup_id)) for backup_id in ids]
